@@ -1,0 +1,156 @@
+"""Train the bundled model: `python train.py codec …`, then `python train.py denoiser …`, resumable.
+
+    python train.py codec    --out DIR --seconds 280
+    python train.py denoiser --out DIR --codec DIR --seconds 450 --total 900     (again with --resume to go on)
+
+Everything is written to DIR as safetensors below 15 MB a file, so that it can be carried.
+"""
+
+import argparse
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKLWan
+from safetensors.torch import load_file, save_file
+
+import bank as latent_bank
+import check_codec
+import codec
+import prompts
+import puzzles
+import transformer as net
+from denoiser import Trainer
+
+FRAME_COUNTS = {17: 1.0, 13: 0.08, 9: 0.08, 5: 0.08}  # share of the puzzles that are also kept at this length
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stage", choices=["codec", "denoiser"])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--codec", type=Path)
+    parser.add_argument("--seconds", type=float, default=280)
+    parser.add_argument("--total", type=float)
+    parser.add_argument("--puzzles", type=int, default=200_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--shift", type=float, default=12.0)
+    parser.add_argument("--work", type=Path, default=Path("/tmp/embedded"), help="where the full state is kept")
+    parser.add_argument("--resume", action="store_true")
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--adam", action="store_true", help="AdamW on everything, for comparison")
+    parser.add_argument("--check", type=int, default=256, help="held-out solutions a cell through the codec")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    return parser.parse_args()
+
+
+def train_codec(args: argparse.Namespace, device: torch.device, workers: int) -> None:
+    """Train, round, measure, check and save the codec."""
+    data = puzzles.draw(min(args.puzzles, 24_000), args.seed + 100, workers)
+    torch.manual_seed(args.seed)
+    vae = codec.build().to(device)
+    codec.train(vae, data, args.seconds, args.batch, device, args.seed)
+    vae.eval()
+    codec.measure_latents(vae, data, device)
+    vae.half().save_pretrained(args.out / "vae")
+    with ProcessPoolExecutor(workers) as pool:
+        check_codec.check(vae.float(), args.check, device, pool if workers > 1 else None)
+    _report_delta(vae, device)
+
+
+@torch.no_grad()
+def _report_delta(vae: AutoencoderKLWan, device: torch.device) -> None:
+    """||Delta||, the distance of two solutions: it sets the shift (about ||Delta|| / 8)."""
+    for size in (7, 9, 11):
+        samples = check_codec.samples_of("maze-two-goals", {"size": size}, range(600_000, 600_032), None)
+        pairs = np.stack([np.stack(sample.solutions) for sample in samples])
+        latents = [latent_bank.standardised(vae, check_codec.to_clip(pairs[:, i], device)) for i in (0, 1)]
+        delta = (latents[0] - latents[1]).flatten(1).norm(dim=1)
+        print(f"||Delta|| size {size}: mean {delta.mean():.1f} min {delta.min():.1f} max {delta.max():.1f}", flush=True)
+
+
+def make_banks(
+    args: argparse.Namespace, vae: AutoencoderKLWan, device: torch.device, workers: int
+) -> dict[int, latent_bank.Bank]:
+    """Draw and encode the training puzzles."""
+    began = time.time()
+    data = puzzles.draw(args.puzzles, args.seed, workers)
+    print(f"{len(data)} puzzles in {time.time() - began:.0f}s", flush=True)
+    banks = {}
+    for num_frames, share in FRAME_COUNTS.items():
+        index = np.arange(int(len(data) * share))
+        banks[num_frames] = latent_bank.encode(vae, data, index, num_frames, device)
+    print(f"banks after {time.time() - began:.0f}s", flush=True)
+    return banks
+
+
+def train_denoiser(args: argparse.Namespace, device: torch.device, workers: int) -> None:
+    """Train the transformer for a while and save its averaged weights."""
+    vae = AutoencoderKLWan.from_pretrained(args.codec, torch_dtype=torch.float32).to(device).eval()
+    kept = args.work / f"banks-{args.puzzles}-{args.seed}.pt"
+    banks = torch.load(kept, weights_only=False) if kept.exists() else make_banks(args, vae, device, workers)
+    if not kept.exists() and device.type == "cuda":
+        torch.save(banks, kept)
+    text, bias = (t.to(device) for t in net.compact_prompts(prompts.embed(puzzles.PROMPTS)))
+    model = net.build(args.seed).to(device)
+    run_block = torch.compile(net.block) if args.compile else net.block
+    trainer = Trainer(
+        model, banks, text, bias, args.shift, device, args.batch, run_block, use_muon=not args.adam,
+        other_lr=1e-3,
+    )  # fmt: skip
+    if args.resume:
+        trainer.resume(_stored(args))
+    began = time.time()
+    trainer.loss(17, run_block)[0].backward()
+    model.zero_grad(set_to_none=True)
+    print(f"first loss after {time.time() - began:.0f}s", flush=True)
+    trainer.train(args.seconds, args.total or args.seconds)
+    args.out.mkdir(parents=True, exist_ok=True)
+    save_weights(trainer.averaged().state_dict(), args.out / "averaged")
+    save_weights(model.state_dict(), args.out / "last")
+    torch.save(trainer.state(), args.work / "state.pt")
+    print(f"step {trainer.step}, {trainer.spent:.0f}s in all", flush=True)
+
+
+def _stored(args: argparse.Namespace) -> dict:
+    """The state to go on from: the full one if this machine has it, else the carried weights."""
+    full = args.work / "state.pt"
+    if full.exists():
+        return torch.load(full, weights_only=False)
+    step = {"step": int((args.out / "step.txt").read_text()), "spent": args.total - args.seconds}
+    return {"model": load_weights(args.out / "last"), "ema": load_weights(args.out / "averaged"), **step}
+
+
+def save_weights(state: dict[str, torch.Tensor], stem: Path, limit: int = 14_000_000) -> None:
+    """Half-precision weights in files below `limit` bytes: STEM-0.safetensors, …"""
+    parts: list[dict[str, torch.Tensor]] = [{}]
+    size = 0
+    for name, value in state.items():
+        half = value.detach().half().contiguous().cpu()
+        if size + half.numel() * 2 > limit:
+            parts.append({})
+            size = 0
+        parts[-1][name] = half
+        size += half.numel() * 2
+    for index, part in enumerate(parts):
+        save_file(part, f"{stem}-{index}.safetensors")
+
+
+def load_weights(stem: Path) -> dict[str, torch.Tensor]:
+    """What `save_weights` wrote, in float32."""
+    files = sorted(stem.parent.glob(f"{stem.name}-*.safetensors"))
+    return {name: value.float() for file in files for name, value in load_file(file).items()}
+
+
+if __name__ == "__main__":
+    args = parse()
+    device = torch.device(args.device)
+    torch.set_float32_matmul_precision("high")
+    args.out.mkdir(parents=True, exist_ok=True)
+    args.work.mkdir(parents=True, exist_ok=True)
+    workers = max(len(os.sched_getaffinity(0)) - 1, 1)
+    (train_codec if args.stage == "codec" else train_denoiser)(args, device, workers)

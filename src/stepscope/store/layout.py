@@ -1,0 +1,55 @@
+"""Where everything lies in an output folder; whatever is not named here is not ours and is never touched.
+
+manifest.json              what was run: versions, configuration, sigmas, seeds, weights, command; `volatile`
+table.parquet              the tidy table
+result.json                claims, model calls, metrics
+report.html                the page
+run.log                    what happened when
+units/<key>.safetensors    tensors, one file a unit
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from stepscope.store.atomic import is_temporary
+
+__all__ = ["LOG", "MANIFEST", "REPORT", "RESULT", "TABLE", "foreign", "leftovers", "ours", "unit_path", "unit_paths"]
+
+MANIFEST = "manifest.json"
+TABLE = "table.parquet"
+RESULT = "result.json"
+REPORT = "report.html"
+LOG = "run.log"
+_UNITS = "units"
+_UNIT_NAME = re.compile(r"[0-9a-f]{64}\.safetensors")
+
+
+def unit_path(folder: Path, key: str) -> Path:
+    """Return where the unit of this key lies."""
+    return folder / _UNITS / f"{key}.safetensors"
+
+
+def unit_paths(folder: Path) -> list[Path]:
+    """List the units of a folder in the order of their keys."""
+    return sorted(path for path in _children(folder / _UNITS) if _UNIT_NAME.fullmatch(path.name))
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """List the unfinished writes of processes that were killed."""
+    return [path for place in (folder, folder / _UNITS) for path in _children(place) if is_temporary(path)]
+
+
+def ours(folder: Path) -> list[Path]:
+    """List every file in the folder that this room may have written, the manifest last."""
+    files = [folder / name for name in (TABLE, RESULT, REPORT, LOG, MANIFEST)]
+    return [*leftovers(folder), *unit_paths(folder), *(file for file in files if file.is_file())]
+
+
+def foreign(folder: Path) -> list[str]:
+    """Name what lies in the folder and is no unfinished write of ours."""
+    return sorted(path.name for path in _children(folder) if not is_temporary(path))
+
+
+def _children(folder: Path) -> Iterator[Path]:
+    return folder.iterdir() if folder.is_dir() else iter(())
