@@ -12,6 +12,7 @@ import torch
 from diffusers import AutoencoderKLWan
 
 import puzzles as puzzle_data
+import whole
 
 NOISE_LEVELS = 3
 
@@ -30,7 +31,7 @@ class Bank:
 
 def standardised(vae: AutoencoderKLWan, clip: torch.Tensor) -> torch.Tensor:
     """Latents [B, C, F, H, W] of clips, by the codec's mode, zero mean and unit deviation a channel."""
-    latents = vae.encode(clip).latent_dist.mode().float()
+    latents = whole.encode(vae, clip)[:, : vae.config.z_dim].float()
     shape = (1, -1, 1, 1, 1)
     mean = torch.tensor(vae.config.latents_mean, device=clip.device).view(shape)
     std = torch.tensor(vae.config.latents_std, device=clip.device).view(shape)

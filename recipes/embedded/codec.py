@@ -1,18 +1,21 @@
 """Train the bundled model's codec: a stock `AutoencoderKLWan`, once for all editions.
 
-Half of the clips are puzzles, half random sprites; three quarters have 5 frames (cheaper, and enough for the causal
-cache), the rest 17.  Loss: L1 with saturated colours weighted up to five times (agents and goals are a handful of
+Seven clips in ten are puzzles, the rest random sprites; three batches in four have 5 frames (cheaper, and enough for the
+causal cache), the rest 17.  Loss: L1 with saturated colours weighted up to five times (agents and goals are a handful of
 pixels), a light KL term, and a little noise on the latents, since a denoiser's latents are never exact.  Weights are
 rounded to half precision before the latents' mean and standard deviation are measured.
 """
 
 import time
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKLWan
 
 import puzzles as puzzle_data
 import sprites
+import whole
+from muon import Muon
 
 CONFIG = {
     "base_dim": 24,
@@ -30,6 +33,9 @@ CONFIG = {
 }
 KL_WEIGHT = 1e-5
 LATENT_NOISE = 0.1
+PUZZLE_SHARE = 0.7
+KERNEL_LR = 0.01
+OTHER_LR = 1e-3
 
 
 def build() -> AutoencoderKLWan:
@@ -39,59 +45,91 @@ def build() -> AutoencoderKLWan:
 
 def loss_of(vae: AutoencoderKLWan, clip: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Training loss and plain L1 of a batch of clips [B, 3, T, H, W]."""
-    posterior = vae.encode(clip).latent_dist
-    latents = posterior.sample()
-    jitter = LATENT_NOISE * torch.rand(len(clip), 1, 1, 1, 1, device=clip.device) * latents.detach().std()
-    decoded = vae._decode(latents + jitter * torch.randn_like(latents)).sample
+    mean, log_variance = whole.encode(vae, clip).float().chunk(2, dim=1)
+    log_variance = log_variance.clamp(-30, 20)
+    latents = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
+    jitter = LATENT_NOISE * torch.rand(len(clip), 1, 1, 1, 1, device=clip.device) * mean.detach().std()
+    decoded = whole.decode(vae, latents + jitter * torch.randn_like(mean)).float()
     saturation = clip.amax(1, keepdim=True) - clip.amin(1, keepdim=True)
-    error = (decoded.float() - clip).abs()
-    kl = posterior.kl() / latents[0].numel()
-    return ((1 + 2 * saturation) * error).mean() + KL_WEIGHT * kl.mean(), error.mean()
+    error = (decoded - clip).abs()
+    kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
+    return ((1 + 2 * saturation) * error).mean() + KL_WEIGHT * kl, error.mean()
+
+
+def clips_for(
+    data: "puzzle_data.Puzzles", rng: np.random.Generator, generator: torch.Generator, batch: int, device: torch.device
+) -> torch.Tensor:
+    """One batch of training clips: `PUZZLE_SHARE` puzzles, the rest sprites; one in four batches is long."""
+    long = rng.random() < 0.25
+    num_frames, size = (17, max(batch // 4, 2)) if long else (5, batch)
+    painted = int(size * PUZZLE_SHARE)
+    begin = 0 if long else int(rng.integers(0, 4)) * 4
+    video = puzzle_data.videos(data, rng.integers(len(data), size=painted), 17, device)
+    moving = sprites.clips(size - painted, num_frames, generator, device)
+    return torch.cat([video[:, :, begin : begin + num_frames], moving])
+
+
+def faster_layout(vae: AutoencoderKLWan, clip: torch.Tensor) -> torch.memory_format:
+    """The memory layout in which this card trains faster, by a few steps of each."""
+    if clip.device.type != "cuda":
+        return torch.contiguous_format
+    seconds = {}
+    for layout in (torch.contiguous_format, torch.channels_last_3d):
+        for repeat in range(8):
+            if repeat == 3:
+                torch.cuda.synchronize()
+                began = time.time()
+            with torch.autocast("cuda", torch.bfloat16):
+                loss_of(vae, clip.contiguous(memory_format=layout))[0].backward()
+        torch.cuda.synchronize()
+        seconds[layout] = (time.time() - began) / 5
+    print("codec layouts", seconds, flush=True)
+    return min(seconds, key=lambda layout: seconds[layout])
 
 
 def train(
     vae: AutoencoderKLWan, data: "puzzle_data.Puzzles", seconds: float, batch: int, device: torch.device, seed: int = 0
 ) -> None:
     """Train in place for a given time; the learning rate falls to zero with it."""
-    import numpy as np
-
     generator = torch.Generator(device).manual_seed(seed)
     rng = np.random.default_rng(seed)
-    optimizer = torch.optim.AdamW(vae.parameters(), lr=0.0, betas=(0.9, 0.95), weight_decay=1e-4)
+    kernels = [p for p in vae.parameters() if p.ndim >= 4 and min(p.shape[0], p[0].numel()) >= 8]
+    chosen = {id(p) for p in kernels}
+    muon = Muon(kernels, decay=0.0)
+    adam = torch.optim.AdamW([p for p in vae.parameters() if id(p) not in chosen], lr=0.0, betas=(0.9, 0.95))
     torch.manual_seed(seed)
-    began, step = time.time(), 0
+    layout = faster_layout(vae, clips_for(data, rng, generator, batch, device))
+    began, step, errors = time.time(), 0, []
     while (share := (time.time() - began) / seconds) < 1:
-        long = rng.random() < 0.25
-        num_frames, size = (17, max(batch // 4, 2)) if long else (5, batch)
-        half = size // 2
-        index = rng.integers(len(data), size=size - half)
-        painted = puzzle_data.videos(data, index, 17, device)
-        begin = 0 if long else int(rng.integers(0, 4)) * 4
-        clip = torch.cat([painted[:, :, begin : begin + num_frames], sprites.clips(half, num_frames, generator, device)])
-        for group in optimizer.param_groups:
-            group["lr"] = 2e-3 * min(1, (step + 1) / 100) * min(1, (1 - share) / 0.5)
+        clip = clips_for(data, rng, generator, batch, device)
+        clip = clip.contiguous(memory_format=layout)
+        rate = min(1, (step + 1) / 100) * min(1, (1 - share) / 0.6)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             loss, error = loss_of(vae, clip)
-        optimizer.zero_grad(set_to_none=True)
+        vae.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
-        optimizer.step()
-        if step % 200 == 0:
-            print(f"codec step {step} {time.time() - began:.0f}s loss {loss.item():.4f} l1 {error.item():.4f}", flush=True)
+        muon.step(KERNEL_LR * rate)
+        for group in adam.param_groups:
+            group["lr"] = OTHER_LR * rate
+        adam.step()
+        errors.append(error.detach())
         step += 1
+        if step % 200 == 0:
+            mean = torch.stack(errors).mean().item()
+            print(f"codec step {step} {time.time() - began:.0f}s l1 {mean:.4f} rate {rate:.2f}", flush=True)
+            errors = []
     print(f"codec: {step} steps in {time.time() - began:.0f}s", flush=True)
 
 
 @torch.no_grad()
 def measure_latents(vae: AutoencoderKLWan, data: "puzzle_data.Puzzles", device: torch.device, count: int = 512) -> None:
     """Round the weights to half precision and write the latents' measured mean and deviation into the config."""
-    import numpy as np
-
     vae.half().float()
     sums = torch.zeros(3, CONFIG["z_dim"], dtype=torch.float64, device=device)
     for start in range(0, count, 64):
         clip = puzzle_data.videos(data, np.arange(start, min(start + 64, count, len(data))), 17, device)
-        latents = vae.encode(clip).latent_dist.mode().double().movedim(1, -1).flatten(0, -2)
+        latents = whole.encode(vae, clip)[:, : CONFIG["z_dim"]].double().movedim(1, -1).flatten(0, -2)
         sums += torch.stack([torch.ones_like(latents).sum(0), latents.sum(0), latents.pow(2).sum(0)])
     mean = sums[1] / sums[0]
     std = (sums[2] / sums[0] - mean**2).sqrt()

@@ -1,4 +1,4 @@
-"""Muon: momentum whose update is orthogonalised, for the weight matrices of a transformer.
+"""Muon: momentum whose update is orthogonalised, for weight matrices (convolutions count as [out, the rest]).
 
     M <- mu M + g,   W <- W - lr sqrt(max(1, rows / columns)) orth(g + mu M)
 
@@ -43,6 +43,8 @@ class Muon:
         for shape, group in self.shapes.items():
             gradient = torch.stack([matrix.grad for matrix in group]).float()
             memory = self.memory[shape].mul_(self.momentum).add_(gradient)
-            update = orthogonalised(gradient + self.momentum * memory) * max(1, shape[0] / shape[1]) ** 0.5
+            flat = (gradient + self.momentum * memory).flatten(2)
+            update = orthogonalised(flat) * max(1, flat.shape[1] / flat.shape[2]) ** 0.5
+            update = update.view_as(gradient)
             torch._foreach_mul_(group, 1 - lr * self.decay)
             torch._foreach_add_(group, list(update.unbind(0)), alpha=-lr)

@@ -1,6 +1,6 @@
 """Train the bundled model: `python train.py codec …`, then `python train.py denoiser …`, resumable.
 
-    python train.py codec    --out DIR --seconds 280
+    python train.py codec    --out DIR --seconds 280                             (again with --codec DIR to go on)
     python train.py denoiser --out DIR --codec DIR --seconds 450 --total 900     (again with --resume to go on)
 
 Everything is written to DIR as safetensors below 15 MB a file, so that it can be carried.
@@ -8,6 +8,7 @@ Everything is written to DIR as safetensors below 15 MB a file, so that it can b
 
 import argparse
 import os
+import pickle
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -30,7 +31,7 @@ FRAME_COUNTS = {17: 1.0, 13: 0.08, 9: 0.08, 5: 0.08}  # share of the puzzles tha
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=["codec", "denoiser"])
+    parser.add_argument("stage", choices=["draw", "codec", "denoiser"])
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--codec", type=Path)
     parser.add_argument("--seconds", type=float, default=280)
@@ -44,6 +45,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--adam", action="store_true", help="AdamW on everything, for comparison")
     parser.add_argument("--check", type=int, default=256, help="held-out solutions a cell through the codec")
+    parser.add_argument("--enough", type=float, default=0.0, help="fail if a cell keeps less ground truth than this")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser.parse_args()
 
@@ -52,14 +54,17 @@ def train_codec(args: argparse.Namespace, device: torch.device, workers: int) ->
     """Train, round, measure, check and save the codec."""
     data = puzzles.draw(min(args.puzzles, 24_000), args.seed + 100, workers)
     torch.manual_seed(args.seed)
-    vae = codec.build().to(device)
+    vae = AutoencoderKLWan.from_pretrained(args.codec, torch_dtype=torch.float32) if args.codec else codec.build()
+    vae.to(device)
     codec.train(vae, data, args.seconds, args.batch, device, args.seed)
     vae.eval()
     codec.measure_latents(vae, data, device)
     vae.half().save_pretrained(args.out / "vae")
     with ProcessPoolExecutor(workers) as pool:
-        check_codec.check(vae.float(), args.check, device, pool if workers > 1 else None)
+        rates = check_codec.check(vae.float(), args.check, device, pool if workers > 1 else None)
     _report_delta(vae, device)
+    if min(rates.values()) < args.enough:
+        raise SystemExit(f"Some cell keeps less than {args.enough} of the ground truth; train the codec longer.")
 
 
 @torch.no_grad()
@@ -73,12 +78,23 @@ def _report_delta(vae: AutoencoderKLWan, device: torch.device) -> None:
         print(f"||Delta|| size {size}: mean {delta.mean():.1f} min {delta.min():.1f} max {delta.max():.1f}", flush=True)
 
 
+def draw(args: argparse.Namespace, workers: int) -> puzzles.Puzzles:
+    """The training puzzles, drawn once (`train.py draw` can run beside the codec's training)."""
+    kept = args.work / f"puzzles-{args.puzzles}-{args.seed}.pickle"
+    if not kept.exists():
+        data = puzzles.draw(args.puzzles, args.seed, workers)
+        partial = kept.with_suffix(".part")
+        partial.write_bytes(pickle.dumps(data, protocol=5))
+        partial.rename(kept)
+    return pickle.loads(kept.read_bytes())
+
+
 def make_banks(
     args: argparse.Namespace, vae: AutoencoderKLWan, device: torch.device, workers: int
 ) -> dict[int, latent_bank.Bank]:
     """Draw and encode the training puzzles."""
     began = time.time()
-    data = puzzles.draw(args.puzzles, args.seed, workers)
+    data = draw(args, workers)
     print(f"{len(data)} puzzles in {time.time() - began:.0f}s", flush=True)
     banks = {}
     for num_frames, share in FRAME_COUNTS.items():
@@ -153,4 +169,9 @@ if __name__ == "__main__":
     args.out.mkdir(parents=True, exist_ok=True)
     args.work.mkdir(parents=True, exist_ok=True)
     workers = max(len(os.sched_getaffinity(0)) - 1, 1)
-    (train_codec if args.stage == "codec" else train_denoiser)(args, device, workers)
+    if args.stage == "draw":
+        draw(args, workers)
+    elif args.stage == "codec":
+        train_codec(args, device, workers)
+    else:
+        train_denoiser(args, device, workers)

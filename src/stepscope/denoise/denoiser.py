@@ -12,7 +12,7 @@ and costs 2 model calls a sample.  Implementations live in `models`; the engine 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ CfgBranch = Literal["cond", "uncond"]
 SITES: tuple[Site, ...] = ("resid_pre", "self_attn", "cross_attn", "mlp", "block")
 
 
+@runtime_checkable
 class Input(Protocol):
     """The part of a task's sample that a model sees."""
 

@@ -10,7 +10,7 @@ two runs together: `update(state, event_a, event_b)`.  Recording changes nothing
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
@@ -73,6 +73,7 @@ class SiteEvent:
     hidden: torch.Tensor
 
 
+@runtime_checkable
 class Recorder(Protocol):
     """A fold over the events of one run."""
 
@@ -95,6 +96,7 @@ class Recorder(Protocol):
         ...
 
 
+@runtime_checkable
 class PairedRecorder(Protocol):
     """A fold over the events of two runs in step with each other."""
 

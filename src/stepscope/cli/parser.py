@@ -1,0 +1,141 @@
+"""The surface of the command line: every command, every option, and nothing that does not work yet.
+
+One function a command.  A command is a module of this package, imported when it is called: asking for help costs no
+more than argparse.
+"""
+
+import argparse
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
+
+from stepscope.cli import words
+from stepscope.errors import BadInputError
+
+__all__ = ["build_parser", "parse"]
+
+DEFAULT_OUT = "runs/demo"
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, with mistakes told in one line through our errors."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        raise BadInputError(f"{message[:1].upper()}{message[1:]}. See `{self.prog} --help`.")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Understand the words of a command line; `.command` is the function that carries them out.
+
+    Raises:
+        BadInputError: If they make no command.
+    """
+    options = build_parser().parse_args(argv)
+    options.words = list(argv)
+    if hasattr(options, "seed"):
+        options.seeds = words.listed(options.seed)
+    return options
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole surface."""
+    parser = _Parser(
+        prog="stepscope",
+        description="A microscope for the denoising steps of video diffusion models.",
+        epilog="Begin with `stepscope demo`: the bundled model, one puzzle, a page to look at.",
+    )
+    parser.add_argument("--version", action="version", version=_version())
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for add in (_demo, _record, _models, _tasks, _view):
+        add(commands)
+    return parser
+
+
+def _demo(commands: Any) -> None:
+    demo = _command(commands, "demo", "the bundled model solves one puzzle; a page shows how")
+    demo.add_argument("--out", metavar="DIR", default=DEFAULT_OUT, help="where the record goes (default: %(default)s)")
+    _seed(demo)
+    _overwrite(demo)
+
+
+def _record(commands: Any) -> None:
+    record = _command(commands, "record", "record every denoising step of a model")
+    record.add_argument("model", metavar="MODEL", help="embedded, a diffusers folder, a hub id, or FILE.py:NAME")
+    _what(record.add_argument_group("what to solve: a puzzle, or a picture of your own"))
+    _how(record.add_argument_group("how to denoise; what is left out is the model's own"))
+    _overwrite(record)
+    record.add_argument("--out", metavar="DIR", required=True, help="where the record goes")
+
+
+def _what(group: Any) -> None:
+    group.add_argument("--task", metavar="T", help="a task of `stepscope tasks`, or FILE.py:NAME")
+    group.add_argument(
+        "--sample", metavar="N", type=words.seed, help="which puzzle: the seed that makes it (default: 0)"
+    )
+    group.add_argument("--split", choices=("test", "train"), help="held out, or not (default: test)")
+    group.add_argument("--size", metavar="S", type=int, help="short for --dial size=S")
+    group.add_argument("--dial", metavar="KEY=VALUE", type=words.dial, action="append", help="a dial of the task")
+    group.add_argument("--image", metavar="F", help="the first frame: a picture file")
+    group.add_argument("--prompt", metavar="P", help="what is asked of the picture")
+    group.add_argument("--frames", metavar="T", type=int, help="number of frames of the video")
+
+
+def _how(group: Any) -> None:
+    group.add_argument("--steps", metavar="N", type=int, default=20, help="denoising steps (default: %(default)s)")
+    _seed(group)
+    group.add_argument("--guidance", metavar="W", type=float, help="classifier-free guidance; 1 is none")
+    group.add_argument("--negative-prompt", metavar="P", help="prompt of the unconditional forward")
+    group.add_argument("--solver", metavar="S", default="euler", help="euler, heun, unipc or pipeline")
+    group.add_argument("--schedule", metavar="S", default="paper", help="paper or pipeline (default: %(default)s)")
+    group.add_argument("--shift", metavar="A", type=float, help="shift of the paper schedule")
+    group.add_argument(
+        "--record", metavar="R", type=words.names, action="append", help="recorders, as in token-energy; behind commas"
+    )
+
+
+def _models(commands: Any) -> None:
+    _command(commands, "models", "list the models that are known by name")
+
+
+def _tasks(commands: Any) -> None:
+    _command(commands, "tasks", "list the tasks that are known by name")
+
+
+def _view(commands: Any) -> None:
+    view = _command(commands, "view", "print where a record's page is, and open it where there is a display")
+    view.add_argument("folder", metavar="DIR", help="the --out of an earlier run")
+
+
+def _command(commands: Any, name: str, purpose: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=purpose, description=f"{purpose[:1].upper()}{purpose[1:]}.")
+    every = command.add_argument_group("every command")
+    every.add_argument("--json", action="store_true", help="print one JSON object")
+    every.add_argument("--device", metavar="D", default="cpu", help="cpu, cuda, cuda:1, mps (default: %(default)s)")
+    every.add_argument("--dtype", metavar="T", help="float32, bfloat16 or float16 (default: the model's own)")
+    every.add_argument("--debug", action="store_true", help="show the traceback of an error")
+    command.set_defaults(command=_late(name), name=name)
+    return command
+
+
+def _seed(group: Any) -> None:
+    group.add_argument(
+        "--seed", metavar="K", type=words.seeds, nargs="+", default=[[0]], help="seeds of the noise (default: 0)"
+    )
+
+
+def _overwrite(command: Any) -> None:
+    command.add_argument("--overwrite", action="store_true", help="replace the record that the folder holds")
+
+
+def _late(name: str) -> Callable[[argparse.Namespace], None]:
+    """The function of a command, imported when it is called."""
+    return lambda options: importlib.import_module(f"stepscope.cli.{name}").run(options)
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("stepscope")

@@ -1,0 +1,46 @@
+"""`stepscope record MODEL`: every denoising step of a model on a puzzle, or on a picture of the user's own."""
+
+from argparse import Namespace
+
+from stepscope.cli.words import listed
+from stepscope.errors import BadInputError
+
+__all__ = ["run"]
+
+_OF_A_TASK = ("sample", "split", "size", "dial")
+_OF_A_PICTURE = ("prompt",)
+
+
+def run(options: Namespace) -> None:
+    """Record; whatever words alone can tell wrong is refused before torch is imported."""
+    _check(options)
+    from stepscope import executors
+    from stepscope.cli import puzzles
+    from stepscope.cli.recording import carry_out
+
+    settings = executors.Settings(
+        num_steps=options.steps,
+        guidance=options.guidance,
+        solver=options.solver,
+        schedule=options.schedule,
+        shift=options.shift,
+        negative_prompt=options.negative_prompt,
+        recorders=tuple(listed(options.record)),
+    )
+    puzzle = puzzles.from_task(options) if options.task else None
+    reference = executors.ModelReference(options.model, options.device, options.dtype)
+    model = reference.load()
+    carry_out(options, puzzle or puzzles.from_picture(options, model), model, reference, settings)
+
+
+def _check(options: Namespace) -> None:
+    """Refuse what contradicts itself."""
+    if (options.task is None) == (options.image is None):
+        came = "neither --task nor --image" if options.task is None else "both --task and --image"
+        raise BadInputError(f"{came} came. A model is asked one thing. Give --task T, or --image F with --prompt P.")
+    strange, kind = (_OF_A_PICTURE, "task") if options.task else (_OF_A_TASK, "image")
+    for name in strange:
+        if getattr(options, name) is not None:
+            raise BadInputError(f"--{name} came with --{kind}. It has no meaning there. Leave one of them out.")
+    if options.steps < 1:
+        raise BadInputError(f"Steps came as {options.steps}. A run has at least 1 step. Give --steps 1 or more.")

@@ -1,0 +1,31 @@
+"""`stepscope view DIR`: where the page of a record is; opens it where there is a display."""
+
+import os
+import sys
+import webbrowser
+from argparse import Namespace
+
+from stepscope.cli.output import say
+from stepscope.errors import RecordError
+
+__all__ = ["run"]
+
+
+def run(options: Namespace) -> None:
+    """Print the page's path, and open it if somebody could see it."""
+    from stepscope.store import open_record
+    from stepscope.store.layout import REPORT
+
+    page = (open_record(options.folder).folder / REPORT).resolve()
+    if not page.is_file():
+        raise RecordError(
+            f"The record {options.folder} has no {REPORT} yet. A finished run has one. "
+            "Run the command that began it again: it resumes."
+        )
+    opened = not options.json and _has_display() and webbrowser.open(page.as_uri())
+    say(options.json, {"page": str(page), "opened": opened}, [str(page)])
+
+
+def _has_display() -> bool:
+    """Whether a browser would be seen."""
+    return sys.platform in ("darwin", "win32") or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

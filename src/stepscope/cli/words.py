@@ -1,0 +1,55 @@
+"""What a single word on the command line may mean: seeds, dials, names.
+
+--seed 1 2 3   --seed 1,2,3   --dial size=11   --dial named=true   --record token-energy,difference
+"""
+
+import json
+from argparse import ArgumentTypeError
+
+__all__ = ["dial", "listed", "names", "seed", "seeds"]
+
+LARGEST = 2**63 - 1
+
+
+def seeds(word: str) -> list[int]:
+    """Read one seed, or several behind commas."""
+    return [seed(part) for part in word.split(",")]
+
+
+def seed(word: str) -> int:
+    """Read one seed, as large as the table can hold."""
+    try:
+        number = int(word)
+    except ValueError:
+        number = LARGEST + 1
+    if abs(number) > LARGEST:
+        raise ArgumentTypeError(
+            f"{word!r} is no seed. Allowed are whole numbers of up to 63 bits, as in 1 2 3 or 1,2,3"
+        )
+    return number
+
+
+def names(word: str) -> list[str]:
+    """Read one name, or several behind commas."""
+    return [part.strip() for part in word.split(",") if part.strip()]
+
+
+def dial(word: str) -> tuple[str, object]:
+    """Read KEY=VALUE; a value is a number, true, false, null, a JSON list (taken as a tuple), or else a text."""
+    key, _, value = word.partition("=")
+    if not (key and value):
+        raise ArgumentTypeError(f"{word!r} is no dial. Allowed is KEY=VALUE, as in size=11")
+    return key.replace("-", "_"), _value(value)
+
+
+def _value(word: str) -> object:
+    try:
+        value = json.loads(word.lower() if word in ("True", "False") else word)
+    except ValueError:
+        return word
+    return tuple(value) if isinstance(value, list) else value
+
+
+def listed(lists: list[list] | None) -> list:
+    """Join what several words gave, each thing once, in the order of their first mention."""
+    return list(dict.fromkeys(item for items in lists or [] for item in items))

@@ -1,0 +1,134 @@
+"""Noise put into the latents at chosen steps and latent frames.
+
+With x the latents, e fresh noise, a the strength, s sigma and x_0_hat the clean estimate of the unedited latents:
+
+    replace   (1 - a) x + a e                            destroys what the run has found; at step 0 it is another seed
+    add       x + a e                                    also raises the noise level
+    vp        sqrt(1 - a^2) x + a e                      keeps the variance of unit-variance latents
+    renoise   (1 - a) x + a ((1 - s) x_0_hat + s e)      stays on the path that the model was trained on (for a = 1)
+
+e = noise(seed, step, frame) of `denoise.noise`, with the seed of the intervention: every run and every row of a batch
+is hit by the same noise.  Replacing late latents destroys any video, whatever the model does; a correct denoiser takes
+part of an `add` out again.  Cost: nothing, but one prediction for each step of `renoise`.
+"""
+
+import math
+import operator
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+import torch
+
+from stepscope.denoise import AbstractIntervention, View, noise
+from stepscope.errors import BadInputError, UnknownNameError
+from stepscope.interventions.json_form import JsonForm
+from stepscope.shapes import LatentsBatch
+
+__all__ = ["MODES", "AddNoise"]
+
+MODES = ("replace", "add", "vp", "renoise")
+"""The ways to mix noise in."""
+
+_Indices = tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class AddNoise(JsonForm, AbstractIntervention):
+    """Put noise into the latents before the model calls of some steps.
+
+    Attributes:
+        mode: one of `MODES`.
+        steps: step indices at which it acts, an int or several; None for all. Kept as a sorted tuple.
+        latent_frames: latent frame indices that it changes, an int or several; None for all. Kept as a sorted tuple.
+        strength: a; in [0, 1], for `add` any number from 0 up. 0 is the identity.
+        seed: seed of the noise.
+
+    Raises:
+        UnknownNameError: If the mode does not exist.
+        BadInputError: If an index or the strength cannot be used.
+    """
+
+    reaches: ClassVar[frozenset[str]] = frozenset({"latents"})
+
+    mode: str
+    steps: int | Iterable[int] | None
+    latent_frames: int | Iterable[int] | None = None
+    strength: float | int = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise UnknownNameError.of("mode of AddNoise", self.mode, MODES)
+        # A frozen dataclass settles its fields once, here; every spelling of the same indices becomes one value.
+        object.__setattr__(self, "steps", _indices("steps", self.steps))
+        object.__setattr__(self, "latent_frames", _indices("latent_frames", self.latent_frames))
+        object.__setattr__(self, "strength", _strength(self.strength, self.mode))
+
+    @property
+    def is_zero(self) -> bool:
+        """Whether the strength is 0."""
+        return self.strength == 0
+
+    def acts_at(self, step: int, num_steps: int) -> bool:
+        """Whether it acts at `step`.
+
+        Raises:
+            BadInputError: If the run is too short for one of the steps.
+        """
+        steps = cast(_Indices, self.steps)
+        if steps is not None:
+            _within("steps", steps, num_steps)
+        return steps is None or step in steps
+
+    def edit_latents(self, latents: LatentsBatch, view: View) -> LatentsBatch:
+        """The latents with noise in the chosen frames.
+
+        Raises:
+            BadInputError: If the video is too short for one of the latent frames.
+        """
+        _, channels, num_frames, height, width = latents.shape
+        frames = cast(_Indices, self.latent_frames) or tuple(range(num_frames))
+        _within("latent_frames", frames, num_frames)
+        e = torch.stack([noise(self.seed, view.step, frame, (channels, height, width)) for frame in frames], dim=1)
+        edited = latents.clone()
+        edited[:, :, frames] = self._mixed(latents[:, :, frames], e.to(latents), frames, view)
+        return edited
+
+    def _mixed(self, latents: torch.Tensor, e: torch.Tensor, frames: tuple[int, ...], view: View) -> torch.Tensor:
+        a, sigma = self.strength, view.sigma
+        if self.mode == "renoise":
+            e = (1 - sigma) * view.clean_estimate()[:, :, frames] + sigma * e
+        keep = {"replace": 1 - a, "add": 1.0, "vp": math.sqrt(max(0.0, 1 - a * a)), "renoise": 1 - a}
+        return keep[self.mode] * latents + a * e
+
+
+def _indices(name: str, value: int | Iterable[int] | None) -> _Indices:
+    if value is None:
+        return None
+    try:
+        several = value if isinstance(value, Iterable) else (value,)
+        indices = tuple(sorted({operator.index(index) for index in several}))
+    except TypeError:
+        indices = ()
+    if not indices or indices[0] < 0:
+        raise BadInputError(
+            f"{name} came as {value!r}. Allowed are indices from 0 up, one or several, or None for all. "
+            f"Give for example {name}=3 or {name}=[3, 4]."
+        )
+    return indices
+
+
+def _within(name: str, indices: tuple[int, ...], length: int) -> None:
+    if indices[-1] >= length:
+        raise BadInputError(
+            f"AddNoise has {name} up to {indices[-1]}. This run has 0 to {length - 1}. Leave out those beyond."
+        )
+
+
+def _strength(value: float | int, mode: str) -> float:
+    limit = math.inf if mode == "add" else 1.0
+    if not (isinstance(value, int | float) and 0 <= value <= limit and math.isfinite(value)):
+        allowed = "numbers from 0 up" if mode == "add" else "0 to 1"
+        raise BadInputError(f"strength came as {value!r}. Mode {mode!r} allows {allowed}. Give 1 for all of the noise.")
+    return float(value)

@@ -1,0 +1,142 @@
+"""Cards: what is known of a model before it is loaded.
+
+A name has a card here; a folder may carry its own in `card.json`, which wins.  A folder without one gets the defaults
+of the stock pipeline's call (guidance 5, 81 frames, 480 x 832, 50 steps) and the shift of its own scheduler.
+
+Sources: `Wan-AI/*` the settings released with Wan2.1 and Wan2.2; `Video-Reason/VBVR-Wan2.2` those of the code of
+arXiv 2603.16870.  Editions of the bundled model are named in its folder, so that `embedded@1` stays what it was.
+"""
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from stepscope.errors import ModelLoadError, UnknownNameError
+
+__all__ = ["BUNDLED", "Card", "folder_card", "model_card", "model_names"]
+
+BUNDLED = "embedded"
+BUNDLED_FOLDER = Path(__file__).parent / BUNDLED
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model is made for.
+
+    Attributes:
+        folder: where it lies, None for a hub id or a live model.
+        guidance: native guidance; 1 makes one forward a prediction.
+        num_frames: pixel frames of a video.
+        height: pixels.
+        width: pixels.
+        shift: native shift of the noise levels.
+        num_steps: usual number of denoising steps.
+        dtype: number type on an accelerator; on the CPU it is float32.
+        edition: name of the edition, None if it has none.
+        bytes: size of the folder, None if it is not on this disk.
+    """
+
+    folder: str | None = None
+    guidance: float = 5.0
+    num_frames: int = 81
+    height: int = 480
+    width: int = 832
+    shift: float = 5.0
+    num_steps: int = 50
+    dtype: str = "bfloat16"
+    edition: str | None = None
+    bytes: int | None = None
+
+
+_HUB = {
+    "Wan-AI/Wan2.2-I2V-A14B-Diffusers": Card(guidance=3.5, num_steps=40),
+    "Wan-AI/Wan2.2-TI2V-5B-Diffusers": Card(num_frames=121, height=704, width=1280),
+    "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers": Card(shift=3.0, num_steps=40),
+    "Video-Reason/VBVR-Wan2.2": Card(),
+}
+_OWN_KEYS = {field.name for field in fields(Card)} - {"folder", "bytes"}  # what a folder may say of itself
+
+
+def model_names() -> list[str]:
+    """Every name that has a card."""
+    return [BUNDLED, *_HUB]
+
+
+def model_card(name: str) -> dict[str, Any]:
+    """The card of a model: folder, guidance, num_frames, height, width, bytes, shift, num_steps, dtype, edition.
+
+    Args:
+        name: a name of `model_names()`, the bundled model's edition, or a folder.
+    """
+    return asdict(named_card(name))
+
+
+def named_card(name: str) -> Card:
+    """The card of a name, of an edition, or of a folder."""
+    if name.partition("@")[0] == BUNDLED:
+        return _bundled_card(name)
+    if name in _HUB:
+        return _HUB[name]
+    if Path(name).is_dir():
+        return folder_card(Path(name))
+    raise UnknownNameError.of("model", name, model_names())
+
+
+def hub_card(name: str, folder: Path) -> Card:
+    """The card of a model from the hub that lies in `folder`."""
+    own = folder_card(folder)
+    known = _HUB.get(name)
+    return own if known is None else replace(known, folder=own.folder, bytes=own.bytes)
+
+
+def folder_card(folder: Path) -> Card:
+    """The card of a folder: its own `card.json` over the defaults.
+
+    Raises:
+        ModelLoadError: for a card that is no JSON object, or says what no card can say.
+    """
+    said = {"shift": _scheduler_shift(folder), **_own_card(folder)}
+    if said["shift"] is None:
+        del said["shift"]
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    return Card(**said, folder=str(folder), bytes=size)
+
+
+def scheduler_shift(config: Any) -> float | None:
+    """The shift in a scheduler's configuration, whatever its class calls it."""
+    shift = config.get("flow_shift", config.get("shift"))
+    return None if shift is None else float(shift)
+
+
+def _bundled_card(name: str) -> Card:
+    if not (BUNDLED_FOLDER / "model_index.json").is_file():
+        raise ModelLoadError(
+            f"The bundled model {name!r} is not installed here. The wheel carries it. Install that, or give a folder."
+        )
+    card = folder_card(BUNDLED_FOLDER)
+    if name not in (BUNDLED, card.edition):
+        raise UnknownNameError.of("edition", name, [BUNDLED, str(card.edition)])
+    return card
+
+
+def _own_card(folder: Path) -> dict[str, Any]:
+    path = folder / "card.json"
+    if not path.is_file():
+        return {}
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+        unknown = sorted(set(said) - _OWN_KEYS)
+    except (ValueError, TypeError) as error:
+        raise ModelLoadError(f"{path} is no JSON object: {error}. Mend it, or delete it.") from error
+    if unknown:
+        raise ModelLoadError(f"{path} says {unknown}. A card says {sorted(_OWN_KEYS)}. Mend it, or delete it.")
+    return said
+
+
+def _scheduler_shift(folder: Path) -> float | None:
+    path = folder / "scheduler" / "scheduler_config.json"
+    try:
+        return scheduler_shift(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, AttributeError):
+        return None  # loading says what is wrong with the folder

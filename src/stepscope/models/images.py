@@ -1,0 +1,70 @@
+"""A user's own image, made to fit a model: read, resized to what the model allows, and told.
+
+    height = round(sqrt(A a)) // m_y * m_y,   width = round(sqrt(A / a)) // m_x * m_x
+
+A the area that the model was made for, a = height / width of the image, m the multiples that the model allows: the
+recipe of the stock pipeline's own documentation.  The proportions stay within one multiple.
+"""
+
+import math
+from dataclasses import dataclass
+from os import PathLike
+
+import numpy as np
+from PIL import Image as Pillow
+from PIL import ImageOps, UnidentifiedImageError
+
+from stepscope.errors import BadInputError
+from stepscope.shapes import Image
+
+__all__ = ["FittedImage", "fit_image", "read_image"]
+
+
+@dataclass(frozen=True, eq=False)
+class FittedImage:
+    """An image that a model can take, and what was done to it.
+
+    Attributes:
+        pixels: uint8 [Y, X, 3].
+        said: one sentence for the user.
+    """
+
+    pixels: Image
+    said: str
+
+
+def read_image(path: str | PathLike[str]) -> Image:
+    """The pixels of an image file, upright, 8-bit RGB, [Y, X, 3].
+
+    Raises:
+        BadInputError: for a file that is missing or no image.
+    """
+    try:
+        with Pillow.open(path) as picture:
+            return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+    except FileNotFoundError as error:
+        raise BadInputError(f"The image {path} does not exist. Give a PNG or JPEG file.") from error
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
+        raise BadInputError(f"The image {path} cannot be read: {error}. Give a whole PNG or JPEG file.") from error
+
+
+def fit_image(image: Image, *, size_multiple: tuple[int, int], max_area: int) -> FittedImage:
+    """Resize an image to a size that a model allows.
+
+    Args:
+        image: uint8 [Y, X, 3].
+        size_multiple: what height and width must be multiples of.
+        max_area: about how many pixels the model was made for.
+    """
+    height, width = image.shape[:2]
+    rows, columns = size_multiple
+    fitted_height = max(rows, round(math.sqrt(max_area * height / width)) // rows * rows)
+    fitted_width = max(columns, round(math.sqrt(max_area * width / height)) // columns * columns)
+    if (fitted_height, fitted_width) == (height, width):
+        return FittedImage(image, f"The image is used as it is, {height}x{width} (height x width).")
+    resized = Pillow.fromarray(image).resize((fitted_width, fitted_height), Pillow.Resampling.LANCZOS)
+    said = (
+        f"The image was resized from {height}x{width} to {fitted_height}x{fitted_width} (height x width): this model "
+        f"takes multiples of {rows}x{columns} and was made for about {max_area} pixels."
+    )
+    return FittedImage(np.array(resized), said)

@@ -1,0 +1,58 @@
+"""FILE.py:NAME: an object out of a user's own file.
+
+The file is run once as a module of its own; NAME is called without arguments if it is callable without being a model.
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+from stepscope.errors import ModelLoadError
+from stepscope.models.folders import first_line
+from stepscope.models.live import is_live
+
+__all__ = ["object_of_file"]
+
+
+def object_of_file(source: str) -> Any:
+    """The live denoiser or pipeline that FILE.py:NAME names.
+
+    Raises:
+        ModelLoadError: for a file that is missing or fails, a name that it does not have, a call that fails.
+    """
+    path, _, name = source.rpartition(":")
+    found = _attribute(Path(path).expanduser(), name)
+    if not callable(found) or is_live(found) or hasattr(found, "components"):
+        return found
+    try:
+        return found()
+    except Exception as error:  # the user's code may raise anything
+        raise ModelLoadError(
+            f"{name}() of {path} failed ({first_line(error)}). It is called without arguments. Mend it."
+        ) from error
+
+
+def _attribute(path: Path, name: str) -> Any:
+    if not path.is_file():
+        raise ModelLoadError(f"The file {path} does not exist. FILE.py:NAME names one. Check the path.")
+    module = _run(path)
+    if not hasattr(module, name):
+        known = ", ".join(key for key in vars(module) if not key.startswith("_"))
+        raise ModelLoadError(f"The file {path} has no {name!r}. It has: {known}. Name one of these.")
+    return getattr(module, name)
+
+
+def _run(path: Path) -> Any:
+    """The file as a module."""
+    module_name = f"stepscope_user_{path.stem}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module  # dataclasses and inspect look a class's module up by name
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # the user's code may raise anything
+        raise ModelLoadError(f"The file {path} cannot be run ({first_line(error)}). Mend it.") from error
+    return module

@@ -1,0 +1,239 @@
+"""Wan image-to-video models (arXiv 2503.20314) as denoisers: a stock diffusers pipeline, taken apart.
+
+    Wan2.1-I2V      x -> [x, mask, z_first]                       first frame also by CLIP tokens in every block
+    Wan2.2-A14B     x -> [x, mask, z_first]                       two experts, the switch at `boundary_ratio`
+    Wan2.2-TI2V-5B  x -> z_first at frame 0, x elsewhere          one timestep a token, 0 at frame 0
+
+The network answers with the velocity v = n - x_0.  With guidance w > 1 it is asked twice, conditional first:
+v = v_u + w (v_c - v_u).  Parts of the pipeline are used (prompt encoding, image encoding, preparation of the
+condition), its `__call__` never.  On CPU, float32 and batch 1 the run equals that call bit for bit.
+Cost of a prediction: one forward a branch, B samples each.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import torch
+from PIL import Image as Pillow
+
+from stepscope.denoise import AbstractDenoiser, Address, Grid, Input, Prediction, Taps, clean_from_velocity
+from stepscope.denoise.denoiser import CfgBranch
+from stepscope.errors import BadInputError
+from stepscope.models.attach import attach
+from stepscope.models.wan_codec import WanCodec
+from stepscope.shapes import LatentsBatch
+
+__all__ = ["WanCondition", "WanDenoiser"]
+
+_TEXT_TOKENS = 512  # what the stock call pads to; cross-attention sees the padding
+
+
+@dataclass(frozen=True)
+class WanCondition:
+    """Encoded inputs of one run.
+
+    Attributes:
+        text: {CFG branch: prompt embeddings [B, 512, D]}; `uncond` only with guidance.
+        image: CLIP tokens [B, L, D] (Wan2.1), else None.
+        first_frame: what `prepare_latents` makes of the first frame: mask and latents [B, C', F, H, W],
+            or with one timestep a token the latents [B, C, 1, H, W] alone.
+        free: with one timestep a token, 1 where latents are denoised and 0 at frame 0, [1, 1, F, H, W]; else None.
+    """
+
+    text: dict[CfgBranch, torch.Tensor]
+    image: torch.Tensor | None
+    first_frame: torch.Tensor
+    free: torch.Tensor | None
+
+    def given(self, latents: LatentsBatch) -> LatentsBatch:
+        """The latents with the first frame put back, where the family does so."""
+        if self.free is None:
+            return latents
+        return (1 - self.free) * self.first_frame + self.free * latents
+
+
+@final
+class WanDenoiser(AbstractDenoiser):
+    """A stock `WanImageToVideoPipeline` as the engine sees it.
+
+    Attributes:
+        pipeline: the pipeline; read, never changed.
+        codec: its VAE, and the sizes that it can take.
+    """
+
+    def __init__(self, pipeline: Any) -> None:
+        """Wrap a pipeline of any of the three styles, on any device and in any number type."""
+        self.pipeline = pipeline
+        self.codec = WanCodec(pipeline)
+        self._main = pipeline.transformer if pipeline.transformer is not None else pipeline.transformer_2
+
+    @property
+    def num_layers(self) -> int:
+        """Transformer blocks of one expert."""
+        return len(self._main.blocks)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the transformer runs; with offloading, where it is brought to."""
+        offloaded = getattr(self._main, "_hf_hook", None) is not None
+        return torch.device(self.pipeline._execution_device) if offloaded else self._main.device
+
+    def latents_shape(self, sample: Input) -> tuple[int, int, int, int]:
+        """(C, F, H, W) for a sample.
+
+        Raises:
+            BadInputError: for an empty prompt, no 8-bit RGB first frame, a size or a number of frames not allowed.
+        """
+        if not sample.prompt.strip():
+            raise BadInputError("The prompt came empty. A prompt has at least one word. Say what the video shall show.")
+        frame = sample.first_frame
+        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != "uint8":
+            raise BadInputError(
+                f"The first frame came as {frame.dtype} {list(frame.shape)}. It must be uint8 [height, width, 3]. "
+                "Convert it to 8-bit RGB."
+            )
+        return self.codec.latents_shape(sample.num_frames, *frame.shape[:2])
+
+    @torch.no_grad()
+    def condition(self, samples: Sequence[Input], guidance: float, negative_prompt: str | None) -> WanCondition:
+        """Encode prompts and first frames, each sample alone, so that company changes nothing.
+
+        Raises:
+            BadInputError: for guidance below 1, or samples of different sizes.
+        """
+        _check_batch(samples, guidance)
+        prompts: dict[CfgBranch, list[str]] = {"cond": [sample.prompt for sample in samples]}
+        if guidance > 1:
+            prompts["uncond"] = [negative_prompt or ""] * len(samples)
+        prepared = [self._first_frame(sample) for sample in samples]
+        return WanCondition(
+            text={branch: _encoded(texts, self._text) for branch, texts in prompts.items()},
+            image=self._image(samples),
+            first_frame=torch.cat([first_frame for first_frame, _ in prepared]),
+            free=prepared[0][1],
+        )
+
+    def expert(self, grid: Grid, step: int) -> str | None:
+        """`"high_noise"` or `"low_noise"` as the stock call switches, None for a model with one expert."""
+        ratio = self.pipeline.config.boundary_ratio
+        if ratio is None:
+            return None
+        boundary = ratio * self.pipeline.scheduler.config.num_train_timesteps
+        return "high_noise" if grid.timesteps[step] >= boundary else "low_noise"
+
+    @torch.no_grad()
+    def predict(
+        self, latents: LatentsBatch, step: int, grid: Grid, condition: WanCondition, guidance: float, taps: Taps
+    ) -> Prediction:
+        """One prediction; two forwards if `guidance` > 1. Latents stay in their number type, whatever the network's."""
+        expert, sigma = self.expert(grid, step), grid.sigma(step)
+        address = Address(step, sigma, expert, token_grid=self._token_grid(latents))
+        asked = self._question(latents, grid.timesteps[step].to(latents.device), condition)
+        model = self.pipeline.transformer_2 if expert == "low_noise" else self.pipeline.transformer
+        cond = guided = _forward(model, asked, condition, taps, address, "cond")
+        if guidance > 1:
+            uncond = _forward(model, asked, condition, taps, address, "uncond")
+            guided = uncond + guidance * (cond - uncond)
+
+        def clean(velocity: torch.Tensor) -> LatentsBatch:
+            return condition.given(clean_from_velocity(latents, velocity.to(latents), sigma))
+
+        velocity = guided.to(latents)
+        return Prediction(
+            velocity=velocity,
+            clean=clean(guided),
+            cond=clean(cond),
+            model_calls=len(latents) * (2 if guidance > 1 else 1),
+            model_output=velocity,
+        )
+
+    def finish(self, latents: LatentsBatch, condition: WanCondition) -> LatentsBatch:
+        """The result; with one timestep a token, the first frame is put back."""
+        return condition.given(latents)
+
+    def _question(
+        self, latents: LatentsBatch, timestep: torch.Tensor, condition: WanCondition
+    ) -> dict[str, torch.Tensor]:
+        """What the network is shown besides text: latents with the first frame, and the timestep."""
+        dtype = self._main.dtype
+        if condition.free is None:
+            shown = torch.cat([latents, condition.first_frame], dim=1)
+            return {"hidden_states": shown.to(dtype), "timestep": timestep.expand(len(latents))}
+        # The stock call has a stride of 2 written in here; the patch size is what it means.
+        frames, height, width = self._main.config.patch_size
+        tokens = (condition.free[0, 0, ::frames, ::height, ::width] * timestep).flatten()
+        shown = condition.given(latents)
+        return {"hidden_states": shown.to(dtype), "timestep": tokens.unsqueeze(0).expand(len(latents), -1)}
+
+    def _token_grid(self, latents: LatentsBatch) -> tuple[int, int, int]:
+        frames, height, width = self._main.config.patch_size
+        return latents.shape[2] // frames, latents.shape[3] // height, latents.shape[4] // width
+
+    def _text(self, prompt: str) -> torch.Tensor:
+        embeds, _ = self.pipeline.encode_prompt(
+            prompt=prompt,
+            do_classifier_free_guidance=False,
+            max_sequence_length=_TEXT_TOKENS,
+            device=self.device,
+        )
+        return embeds.to(self._main.dtype)
+
+    def _image(self, samples: Sequence[Input]) -> torch.Tensor | None:
+        transformer = self.pipeline.transformer
+        if transformer is None or transformer.config.image_dim is None:
+            return None
+        pictures = [Pillow.fromarray(sample.first_frame) for sample in samples]
+        return torch.cat([self.pipeline.encode_image(picture, self.device) for picture in pictures]).to(
+            self._main.dtype
+        )
+
+    def _first_frame(self, sample: Input) -> tuple[torch.Tensor, torch.Tensor | None]:
+        height, width = sample.first_frame.shape[:2]
+        picture = Pillow.fromarray(sample.first_frame)
+        pixels = self.pipeline.video_processor.preprocess(picture, height=height, width=width)
+        # Without `latents` the pipeline would draw some from the global generator.
+        _, *made = self.pipeline.prepare_latents(
+            image=pixels.to(self.device, dtype=torch.float32),
+            batch_size=1,
+            num_channels_latents=self.pipeline.vae.config.z_dim,
+            height=height,
+            width=width,
+            num_frames=sample.num_frames,
+            dtype=torch.float32,
+            device=self.device,
+            latents=torch.empty(0),
+        )
+        return made[0], made[1] if self.pipeline.config.expand_timesteps else None
+
+
+def _forward(
+    model: Any, asked: dict[str, torch.Tensor], condition: WanCondition, taps: Taps, address: Address, branch: CfgBranch
+) -> torch.Tensor:
+    """One forward of the transformer, in its own number type."""
+    labelled = Address(address.step, address.sigma, address.expert, branch, token_grid=address.token_grid)
+    with attach(model, taps, labelled), model.cache_context(branch):
+        return model(
+            **asked,
+            encoder_hidden_states=condition.text[branch],
+            encoder_hidden_states_image=condition.image,
+            return_dict=False,
+        )[0]
+
+
+def _encoded(texts: Sequence[str], encode: Callable[[str], torch.Tensor]) -> torch.Tensor:
+    """Embeddings [B, L, D]; equal texts are encoded once."""
+    once = {text: encode(text) for text in dict.fromkeys(texts)}
+    return torch.cat([once[text] for text in texts])
+
+
+def _check_batch(samples: Sequence[Input], guidance: float) -> None:
+    if not guidance >= 1:
+        raise BadInputError(
+            f"Guidance came as {guidance}. It must be 1 (one forward a prediction) or more. Choose 1 to go without."
+        )
+    sizes = {(sample.num_frames, *sample.first_frame.shape) for sample in samples}
+    if len(sizes) != 1:
+        raise BadInputError(
+            f"A batch came with samples of {len(sizes)} sizes. All must have one. Run each size on its own."
+        )

@@ -1,0 +1,101 @@
+"""Between frames and latents of a Wan pipeline: its own VAE, its own pre- and postprocessing.
+
+    encode   z = (mode(VAE(2 p / 255 - 1)) - mean) / std          frames uint8 [T, Y, X, 3] -> latents [C, F, H, W]
+    decode   p = round(255 clamp(VAE⁻¹(z std + mean) / 2 + 1/2))   T = f (F - 1) + 1,  f the temporal factor
+
+mean and std are the measured ones of the VAE's configuration, so the latents are standardised.  Encoding takes the
+mode, never a sample.  Cost: one pass of the VAE, one video at a time.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image as Pillow
+
+from stepscope.errors import BadInputError
+from stepscope.shapes import Frames, Latents
+
+__all__ = ["WanCodec"]
+
+_STOCK_MULTIPLE = 16  # written into the stock pipeline's check of height and width, whatever the VAE
+
+
+class WanCodec:
+    """The VAE of a stock `WanImageToVideoPipeline`, and the sizes that it can take.
+
+    Attributes:
+        pipeline: the pipeline.
+        size_multiple: height and width must be multiples of these.
+        frame_multiple: the number of frames must be a multiple of this, plus 1.
+    """
+
+    def __init__(self, pipeline: Any) -> None:
+        """Read the sizes off the pipeline's configuration."""
+        transformer = pipeline.transformer if pipeline.transformer is not None else pipeline.transformer_2
+        spatial = pipeline.vae_scale_factor_spatial
+        self.pipeline = pipeline
+        self.frame_multiple: int = pipeline.vae_scale_factor_temporal
+        self.size_multiple: tuple[int, int] = (
+            math.lcm(_STOCK_MULTIPLE, spatial * transformer.config.patch_size[1]),
+            math.lcm(_STOCK_MULTIPLE, spatial * transformer.config.patch_size[2]),
+        )
+
+    def latents_shape(self, num_frames: int, height: int, width: int) -> tuple[int, int, int, int]:
+        """(C, F, H, W) of a video's latents.
+
+        Raises:
+            BadInputError: for a size or a number of frames that VAE and transformer cannot take.
+        """
+        self._check_size(height, width)
+        self._check_frames(num_frames)
+        vae = self.pipeline.vae.config
+        spatial = self.pipeline.vae_scale_factor_spatial
+        return vae.z_dim, (num_frames - 1) // self.frame_multiple + 1, height // spatial, width // spatial
+
+    @torch.no_grad()
+    def encode(self, frames: Frames) -> Latents:
+        """Standardised latents of a video, float32, by the mode of the VAE's posterior."""
+        self.latents_shape(*frames.shape[:3])
+        vae = self.pipeline.vae
+        pixels = self.pipeline.video_processor.preprocess([Pillow.fromarray(frame) for frame in frames])
+        video = pixels.transpose(0, 1)[None].to(device=vae.device, dtype=vae.dtype)
+        mode = vae.encode(video).latent_dist.mode().float()
+        mean, inverse_std = self._moments(mode)
+        return ((mode - mean) * inverse_std)[0]
+
+    @torch.no_grad()
+    def decode(self, latents: Latents) -> Frames:
+        """The frames that the stock pipeline would show for these latents, rounded to 8 bits."""
+        vae = self.pipeline.vae
+        scaled = latents[None].to(device=vae.device, dtype=vae.dtype)
+        mean, inverse_std = self._moments(scaled)
+        video = vae.decode(scaled / inverse_std + mean, return_dict=False)[0]
+        shown = self.pipeline.video_processor.postprocess_video(video, output_type="np")[0]
+        return (shown * 255).round().astype(np.uint8)
+
+    def _moments(self, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean and 1/std, each [1, C, 1, 1, 1]; multiplied and divided in the stock order, to agree bitwise."""
+        config = self.pipeline.vae.config
+        mean, std = torch.tensor(config.latents_mean), torch.tensor(config.latents_std)
+        shape = (1, config.z_dim, 1, 1, 1)
+        return mean.view(shape).to(like), 1.0 / std.view(shape).to(like)
+
+    def _check_size(self, height: int, width: int) -> None:
+        rows, columns = self.size_multiple
+        if height % rows or width % columns or not height or not width:
+            nearest = f"{max(rows, height // rows * rows)}x{max(columns, width // columns * columns)}"
+            raise BadInputError(
+                f"The first frame came as {height}x{width} (height x width). This model takes multiples of "
+                f"{rows}x{columns}. Resize it, to {nearest} for instance."
+            )
+
+    def _check_frames(self, num_frames: int) -> None:
+        factor = self.frame_multiple
+        if num_frames < 1 or num_frames % factor != 1 % factor:
+            lower = max(num_frames - 1, 0) // factor * factor + 1
+            raise BadInputError(
+                f"The number of frames came as {num_frames}. This VAE takes {factor}n+1. "
+                f"Choose {lower} or {lower + factor}."
+            )

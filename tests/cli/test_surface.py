@@ -1,0 +1,67 @@
+"""The command line's surface is a decision: a new option fails here until it is written down."""
+
+import argparse
+import subprocess
+import sys
+import time
+
+import pytest
+
+from stepscope.cli.parser import build_parser
+
+EVERY = {"--help", "--json", "--device", "--dtype", "--debug"}
+SURFACE = {
+    "demo": EVERY | {"--out", "--seed", "--overwrite"},
+    "record": EVERY
+    | {"MODEL", "--task", "--sample", "--split", "--size", "--dial", "--image", "--prompt", "--frames"}
+    | {"--steps", "--seed", "--guidance", "--negative-prompt", "--solver", "--schedule", "--shift", "--record"}
+    | {"--out", "--overwrite"},
+    "models": EVERY,
+    "tasks": EVERY,
+    "view": EVERY | {"DIR"},
+}
+HELP_SECONDS = 0.5
+
+
+def commands():
+    (choices,) = [a.choices for a in build_parser()._actions if isinstance(a, argparse._SubParsersAction)]
+    return choices
+
+
+def words(parser):
+    return {action.option_strings[-1] if action.option_strings else action.metavar for action in parser._actions}
+
+
+def test_commands_are_these():
+    assert set(commands()) == set(SURFACE)
+
+
+@pytest.mark.parametrize("name", SURFACE)
+def test_options_are_these(name):
+    assert words(commands()[name]) == SURFACE[name]
+
+
+@pytest.mark.parametrize("name", SURFACE)
+def test_every_option_says_what_it_does(name):
+    assert [action.dest for action in commands()[name]._actions if not action.help] == []
+
+
+def seconds(*argv):
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-m", "stepscope", *argv], capture_output=True, text=True, check=True)
+    return time.perf_counter() - start, done.stdout
+
+
+def test_help_is_quick():
+    runs = [seconds("--help") for _ in range(3)]
+    assert min(run[0] for run in runs) <= HELP_SECONDS
+    assert all(name in runs[0][1] for name in SURFACE)
+
+
+@pytest.mark.parametrize("argv", [["--help"], ["--version"], ["record", "--help"], ["tasks"]])
+def test_torch_is_not_imported_for_words(argv):
+    program = (
+        "import sys; from stepscope.cli import main; status = main(sys.argv[1:]);"
+        "assert status == 0, status; assert 'torch' not in sys.modules; assert 'diffusers' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program, *argv], check=True, capture_output=True)

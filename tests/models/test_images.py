@@ -1,0 +1,50 @@
+"""A user's picture: read upright, resized to what a model allows, and told."""
+
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+
+from stepscope.errors import BadInputError
+from stepscope.models import fit_image, read_image
+
+
+@pytest.mark.parametrize(
+    ("size", "fitted"),
+    [((1080, 1920), (464, 832)), ((600, 600), (624, 624)), ((100, 4000), (96, 3984)), ((8, 2000), (32, 9984))],
+    ids=str,
+)
+def test_fitting_keeps_proportions_and_multiples(size, fitted):
+    made = fit_image(tiny.picture(0, *size), size_multiple=(16, 16), max_area=480 * 832)
+    height, width = made.pixels.shape[:2]
+    assert (height % 16, width % 16) == (0, 0)
+    assert (height, width) == fitted
+    assert f"from {size[0]}x{size[1]} to {height}x{width}" in made.said
+    assert "multiples of 16x16" in made.said
+
+
+def test_an_image_that_fits_is_left_alone():
+    image = tiny.picture(0, 480, 832)
+    made = fit_image(image, size_multiple=(32, 16), max_area=480 * 832)
+    assert np.array_equal(made.pixels, image)
+    assert "as it is" in made.said
+
+
+def test_reading_turns_a_photo_upright_and_drops_alpha(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: turned by 90 degrees
+    Image.fromarray(tiny.picture(0, 8, 20)).save(tmp_path / "turned.png", exif=exif)
+    assert read_image(tmp_path / "turned.png").shape == (20, 8, 3)
+    Image.new("RGBA", (4, 6), (10, 20, 30, 255)).save(tmp_path / "alpha.png")
+    assert read_image(tmp_path / "alpha.png").tolist() == np.full((6, 4, 3), (10, 20, 30)).tolist()
+
+
+def test_images_that_cannot_be_read(tmp_path):
+    with pytest.raises(BadInputError, match="does not exist"):
+        read_image(tmp_path / "none.png")
+    (tmp_path / "text.png").write_text("no picture")
+    Image.fromarray(tiny.picture(0, 64, 64)).save(tmp_path / "whole.png")
+    (tmp_path / "cut.png").write_bytes((tmp_path / "whole.png").read_bytes()[:2000])
+    for name in ("text.png", "cut.png", "."):
+        with pytest.raises(BadInputError, match="cannot be read"):
+            read_image(tmp_path / name)
