@@ -1,4 +1,4 @@
-"""How well ground truth survives the codec: the share of held-out solutions that still score 1 after encode and decode."""
+"""How well ground truth survives the codec: the share of held-out solutions that still score 1 after a round trip."""
 
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -38,9 +38,7 @@ def samples_of(name: str, dials: dict, seeds: Sequence[int], pool: ProcessPoolEx
     return list(pool.map(_sample, jobs, chunksize=16)) if pool else [_sample(job) for job in jobs]
 
 
-def scores_of(
-    videos: np.ndarray, samples: list[Sample], pool: ProcessPoolExecutor | None
-) -> list[tuple[bool, str]]:
+def scores_of(videos: np.ndarray, samples: list[Sample], pool: ProcessPoolExecutor | None) -> list[tuple[bool, str]]:
     """Success and explanation of each video."""
     jobs = list(zip(videos, samples, strict=True))
     return list(pool.map(_score, jobs, chunksize=16)) if pool else [_score(job) for job in jobs]
@@ -52,7 +50,7 @@ def to_clip(frames: np.ndarray, device: torch.device) -> torch.Tensor:
 
 
 def to_frames(clip: torch.Tensor) -> np.ndarray:
-    """float [B, 3, T, H, W] in [-1, 1] -> uint8 [B, T, H, W, 3], rounded as diffusers does."""
+    """Float [B, 3, T, H, W] in [-1, 1] -> uint8 [B, T, H, W, 3], rounded as diffusers does."""
     unit = (clip * 0.5 + 0.5).clamp(0, 1)
     return (unit * 255).round().to(torch.uint8).permute(0, 2, 3, 4, 1).cpu().numpy()
 

@@ -9,6 +9,7 @@ rates fall to zero with the time that is left, over as many sessions as the run 
 """
 
 import copy
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -126,7 +127,7 @@ class Trainer:
     def _report(self, shown: list[tuple[torch.Tensor, torch.Tensor]], seconds: float) -> None:
         each, sigma = (torch.cat(column) for column in zip(*shown, strict=True))
         edges = [0, 0.5, 0.9, 0.98, 0.995, 1.01]
-        bands = [each[(sigma >= a) & (sigma < b)].mean().item() for a, b in zip(edges, edges[1:], strict=False)]
+        bands = [each[(sigma >= a) & (sigma < b)].mean().item() for a, b in itertools.pairwise(edges)]
         print(f"step {self.step} {seconds:.0f}s loss by sigma {edges[1:]}:", *(f"{b:.4f}" for b in bands), flush=True)
 
     def averaged(self) -> WanTransformer3DModel:

@@ -4,9 +4,9 @@
     python evaluate.py sample  --work DIR --codec DIR --weights DIR/averaged --out FILE.npz
 
 `paper` grid, 20 Euler steps, guidance 1, one seed a puzzle (its own).  For each row: success of the decoded clean
-estimate at step 0 and at the end, knowledge R and hull weights at every step, and for two-goal puzzles the weights of the
-ideal observer rolled out from the same noise.  Float32 with TF32 products; the batched formulas below are the two- and
-one-candidate cases of `stepscope.analysis`, and are tested against it.
+estimate at step 0 and at the end, knowledge R and hull weights at every step, and for two-goal puzzles the weights of
+the ideal observer rolled out from the same noise.  Float32 with TF32 products; the batched formulas below are the two-
+and one-candidate cases of `stepscope.analysis`, and are tested against it.
 """
 
 import argparse
@@ -120,9 +120,7 @@ class Sampler:
     def denoise(self, samples: list[Sample], noise: torch.Tensor) -> torch.Tensor:
         """Clean estimates [N, B, C, F, H, W]; the last is the result."""
         first = check_codec.to_clip(np.stack([s.first_frame for s in samples])[:, None], self.device)
-        condition = latent_bank.standardised(
-            self.vae, latent_bank.condition_clip(first, samples[0].num_frames)
-        )
+        condition = latent_bank.standardised(self.vae, latent_bank.condition_clip(first, samples[0].num_frames))
         text, bias = (t.to(self.device) for t in net.compact_prompts(prompts.embed([s.prompt for s in samples])))
         x, estimates = noise, []
         for step in range(NUM_STEPS):
@@ -189,11 +187,13 @@ def sample(args: argparse.Namespace) -> None:
             knowledge, weight = hull(estimates, solutions, still)
             columns["knowledge"].append(knowledge.T.float().cpu().numpy())
             columns["weight"].append(weight.T.float().cpu().numpy())
-            seen = observer(noise, solutions, sampler.grid).T.float().cpu() if two else torch.ones(len(samples), NUM_STEPS)
+            ones = torch.ones(len(samples), NUM_STEPS)
+            seen = observer(noise, solutions, sampler.grid).T.float().cpu() if two else ones
             columns["observer"].append(seen.numpy())
             for key, step in (("first", 0), ("final", -1)):
                 videos = sampler.decode(estimates[step])
-                waiting.append((key, pool.map(check_codec._score, list(zip(videos, samples, strict=True)), chunksize=16)))
+                jobs = list(zip(videos, samples, strict=True))
+                waiting.append((key, pool.map(check_codec._score, jobs, chunksize=16)))
             if start % (batch * 20) == 0:
                 print(f"{start + len(samples)} of {len(rows)} after {time.time() - began:.0f}s", flush=True)
         for key, verdicts in waiting:
@@ -218,6 +218,7 @@ def save(args: argparse.Namespace, rows: list[dict], columns: dict[str, list]) -
 
 
 def parse() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stage", choices=["prepare", "sample"])
     parser.add_argument("--work", type=Path, required=True)

@@ -5,23 +5,15 @@ direction, mixed with its neighbours; the transformer's own text projection lear
 tokenizer become one <unk> token.
 """
 
+from pathlib import Path
+
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 from transformer import TEXT_DIM, TEXT_LENGTH
 
-WORDS = """
-. , : ; ! ? ' - a an the this that its it in on at to of from with by and or not one two three four five six seven eight
-nine ten first second third last next same other another both each every all any which what where then so as is are be
-solve find mark move draw play complete turn rotate follow hide show hit bounce fill place put make keep take bring come
-go out pass behind over under around along through between before after until while when maze path way wall walls goal
-goals agent free red green blue orange purple yellow black white grey pink brown cyan colour color circle square triangle
-diamond cross ring star box shape shapes object objects odd named large medium small big larger smaller largest smallest
-size pattern sequence row column cell cells board winning win wins player x o tic tac toe left right up down top bottom
-middle centre corner edge clockwise counterclockwise degrees half quarter example screen ball target targets times line
-frame frames video picture image start end begin stop still moving route short shortest long only
-""".split()
+WORDS = Path(__file__).with_name("words.txt").read_text().split()
 SPECIAL = ["<pad>", "</s>", "<unk>"]
 
 

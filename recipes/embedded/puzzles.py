@@ -14,7 +14,11 @@ from stepscope.tasks import find_shape, maze
 from stepscope.tasks.find_shape import FindShape
 from stepscope.tasks.maze import Maze
 
-TASKS = {"maze": Maze(), "maze-two-goals": Maze("maze-two-goals", num_goals=2, default_size=9), "find-shape": FindShape()}
+TASKS = {
+    "maze": Maze(),
+    "maze-two-goals": Maze("maze-two-goals", num_goals=2, default_size=9),
+    "find-shape": FindShape(),
+}
 PROMPTS: list[str] = [
     "",
     *(TASKS[name].prompt for name in ("maze", "maze-two-goals")),
@@ -55,6 +59,7 @@ class Puzzles:
 
     @classmethod
     def joined(cls, parts: "list[Puzzles]") -> "Puzzles":
+        """Several sets as one."""
         return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))
 
 
@@ -78,9 +83,7 @@ def _draw_part(job: tuple[int, int]) -> Puzzles:
     picks = rng.choice(len(MIXTURE), size=count, p=shares / shares.sum())
     rows = [_draw_one(rng, *MIXTURE[pick][:3]) for pick in picks]
     pictures, orders, lasts, kinds, prompts = zip(*rows, strict=True)
-    return Puzzles(
-        np.stack(pictures), np.stack(orders), np.array(lasts, np.int32), np.array(kinds), np.array(prompts)
-    )
+    return Puzzles(np.stack(pictures), np.stack(orders), np.array(lasts, np.int32), np.array(kinds), np.array(prompts))
 
 
 def draw(count: int, seed: int, workers: int) -> Puzzles:

@@ -18,9 +18,7 @@ def _distance(kind: torch.Tensor, x: torch.Tensor, y: torch.Tensor, r: torch.Ten
         (radius - 0.75 * r).abs() - 0.25 * r,
         torch.maximum(x.abs(), y.abs()) - 0.85 * r,
         torch.maximum(0.866 * x.abs() + 0.5 * y, -y) - 0.5 * r,
-        torch.minimum(
-            torch.maximum(x.abs() - r, y.abs() - 0.3 * r), torch.maximum(y.abs() - r, x.abs() - 0.3 * r)
-        ),
+        torch.minimum(torch.maximum(x.abs() - r, y.abs() - 0.3 * r), torch.maximum(y.abs() - r, x.abs() - 0.3 * r)),
         torch.maximum(x.abs() - r, y.abs() - 0.25 * r),
     ]
     out = shapes[0]

@@ -30,6 +30,7 @@ FRAME_COUNTS = {17: 1.0, 13: 0.08, 9: 0.08, 5: 0.08}  # share of the puzzles tha
 
 
 def parse() -> argparse.Namespace:
+    """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("stage", choices=["draw", "codec", "denoiser"])
     parser.add_argument("--out", type=Path, required=True)
@@ -142,7 +143,7 @@ def _stored(args: argparse.Namespace) -> dict:
 
 
 def save_weights(state: dict[str, torch.Tensor], stem: Path, limit: int = 14_000_000) -> None:
-    """Half-precision weights in files below `limit` bytes: STEM-0.safetensors, …"""
+    """Half-precision weights in files below `limit` bytes each: STEM-0.safetensors and so on."""
     parts: list[dict[str, torch.Tensor]] = [{}]
     size = 0
     for name, value in state.items():

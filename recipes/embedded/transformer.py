@@ -1,13 +1,13 @@
 """The bundled model's transformer: stock `WanTransformer3DModel`, and a fast forward over its weights for training.
 
 `forward` computes what the stock forward computes, with two savings: the padding of the prompt to 512 tokens is one
-token that counts (512 - n) times in the softmax (a bias of log(512 - n) on its logit), and blocks can be compiled one by
-one.  A test holds it equal to the stock forward.
+token that counts (512 - n) times in the softmax (a bias of log(512 - n) on its logit), and blocks can be compiled one
+by one.  A test holds it equal to the stock forward.
 """
 
 import torch
-import torch.nn.functional as F
 from diffusers import WanTransformer3DModel
+from torch.nn import functional
 
 LATENT_CHANNELS = 32
 TEXT_DIM = 64
@@ -21,7 +21,7 @@ CONFIG = {
     "text_dim": TEXT_DIM,
     "freq_dim": 128,
     "ffn_dim": 768,
-    "num_layers": 10,
+    "num_layers": 8,
     "cross_attn_norm": True,
     "rope_max_seq_len": 64,
 }
@@ -58,7 +58,7 @@ def _heads(x: torch.Tensor, heads: int) -> torch.Tensor:
 
 
 def _norm(x: torch.Tensor, weight: torch.Tensor | None = None, bias: torch.Tensor | None = None) -> torch.Tensor:
-    return F.layer_norm(x.float(), x.shape[-1:], weight, bias, 1e-6)
+    return functional.layer_norm(x.float(), x.shape[-1:], weight, bias, 1e-6)
 
 
 def block(
@@ -77,14 +77,14 @@ def block(
     q = _rotate(_heads(a.norm_q(a.to_q(n)), a.heads), cos, sin)
     k = _rotate(_heads(a.norm_k(a.to_k(n)), a.heads), cos, sin)
     v = _heads(a.to_v(n), a.heads).type_as(q)
-    o = F.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2).type_as(q), v.transpose(1, 2))
+    o = functional.scaled_dot_product_attention(q.transpose(1, 2), k.transpose(1, 2).type_as(q), v.transpose(1, 2))
     h = (h.float() + a.to_out[0](o.transpose(1, 2).flatten(2)) * gate).type_as(h)
     a = b.attn2
     n = _norm(h, b.norm2.weight, b.norm2.bias).type_as(h)
     q = _heads(a.norm_q(a.to_q(n)), a.heads)
     k = _heads(a.norm_k(a.to_k(text)), a.heads)
     v = _heads(a.to_v(text), a.heads).type_as(q)
-    o = F.scaled_dot_product_attention(
+    o = functional.scaled_dot_product_attention(
         q.transpose(1, 2), k.transpose(1, 2).type_as(q), v.transpose(1, 2), attn_mask=bias.type_as(q)
     )
     h = h + a.to_out[0](o.transpose(1, 2).flatten(2)).type_as(h)

@@ -1,9 +1,9 @@
 """The codec's forward over a whole clip at once.
 
-The stock `AutoencoderKLWan` walks through a clip in chunks of four frames and carries caches from one to the next, which
-saves memory at inference and costs thousands of small launches in training.  All its convolutions are causal with zeros
-before the first frame, so the same function can be computed over all frames together; only the temporal resampling
-treats the first frame apart:
+The stock `AutoencoderKLWan` walks through a clip in chunks of four frames and carries caches from one to the next,
+which saves memory at inference and costs thousands of small launches in training.  All its convolutions are causal,
+with zeros before the first frame, so the same function can be computed over all frames together; only the temporal
+resampling treats the first frame apart:
 
     down   y = [x_0, conv(x_0 x_1 x_2), conv(x_2 x_3 x_4), …]
     up     y = [x_0, pairs of conv over x_1 x_2 … with zeros before x_1]
@@ -12,7 +12,6 @@ A test holds `encode` and `decode` equal to the stock ones.
 """
 
 import torch
-import torch.nn.functional as F
 from diffusers import AutoencoderKLWan
 from diffusers.models.autoencoders.autoencoder_kl_wan import (
     WanCausalConv3d,
@@ -22,19 +21,20 @@ from diffusers.models.autoencoders.autoencoder_kl_wan import (
     patchify,
     unpatchify,
 )
+from torch.nn import functional
 
 
 def _conv(layer: WanCausalConv3d, x: torch.Tensor) -> torch.Tensor:
     side = layer._padding[0]
     before = layer._padding[4]
     if before:
-        x = F.pad(x, (0, 0, 0, 0, before, 0))
-    return F.conv3d(x, layer.weight, layer.bias, layer.stride, (0, side, side))
+        x = functional.pad(x, (0, 0, 0, 0, before, 0))
+    return functional.conv3d(x, layer.weight, layer.bias, layer.stride, (0, side, side))
 
 
 def _norm_silu(x: torch.Tensor, gamma: torch.Tensor, scale: float) -> torch.Tensor:
     length = x.float().square().sum(1, keepdim=True).sqrt().clamp_min(1e-12)
-    return F.silu((x / length * scale * gamma).to(x.dtype))
+    return functional.silu((x / length * scale * gamma).to(x.dtype))
 
 
 norm_silu = _norm_silu  # may be replaced by a compiled one

@@ -10,17 +10,18 @@ predictions, N decodings, and one encoding of each right answer.
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
 import torch
 
 from stepscope.analysis import separation
 from stepscope.denoise import RunInfo
-from stepscope.errors import InternalError
 from stepscope.executors.recording import Recording, sample_digest
 from stepscope.executors.rows import Verdicts, reading_rows, score_rows
 from stepscope.executors.scoring import verdicts_of
 from stepscope.executors.summary import Outcome, planned_calls, summarise
+from stepscope.executors.watchers import Ticker, rehearse
 from stepscope.scope import Model, Solutions, Trace, encode_solutions, read, stored
 from stepscope.store import Identity, Row, Unit, Writer, build_table, trace_to_unit, unit_key
 
@@ -62,11 +63,10 @@ class Job:
         for sample in self.recording.samples:
             for seed in self.recording.seeds:
                 unit = {**described, "sample": sample_digest(sample), "seed": seed, "branch": "clean"}
-                yield (
-                    sample,
-                    seed,
-                    unit_key(unit, self.model.weights_hash, threads=torch.get_num_threads(), chunk=CHUNK),
-                )
+                yield sample, seed, self._key(unit)
+
+    def _key(self, unit: Mapping[str, object]) -> str:
+        return unit_key(unit, self.model.weights_hash, threads=torch.get_num_threads(), chunk=CHUNK)
 
 
 def prepare(recording: Recording, model: Model) -> Job:
@@ -79,7 +79,7 @@ def prepare(recording: Recording, model: Model) -> Job:
     Raises:
         UserError: if a sample, a setting or a recorder cannot be used with this model.
     """
-    info, *_ = [_rehearse(model, sample, recording) for sample in recording.samples]
+    info, *_ = [rehearse(model, sample, recording) for sample in recording.samples]
     config = _config(recording, model, info)
     # Some refusals (of guidance, of a prompt) come only when inputs are encoded: one of them is, and thrown away.
     with torch.no_grad():
@@ -105,7 +105,8 @@ def carry_out(job: Job, writer: Writer, tick: Callable[[], object] = lambda: Non
                 solutions = {id(sample): _solutions(job.model, sample)}
             unit = _computed(job, sample, seed, key, solutions[id(sample)], tick)
             writer.write_unit(unit)
-            writer.log(f"unit {key} seed {seed} made {unit.facts['model_calls']} model calls")
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            writer.log(f"{now} unit {key}: seed {seed}, {unit.facts['model_calls']} model calls")
         rows += _rows(job, unit)
         calls += int(unit.facts["model_calls"])  # type: ignore[call-overload]
     writer.write_table(build_table(rows))
@@ -125,9 +126,9 @@ def _computed(
     """One unit: the run, its frames, its rows."""
     settings = job.recording.settings
     trace = job.model.denoise(
-        sample, seed=seed, recorders=[*settings.fresh_recorders(), _Ticker(tick)], **settings.options()
+        sample, seed=seed, recorders=[*settings.fresh_recorders(), Ticker(tick)], **settings.options()
     )
-    trace = replace(trace, records={name: kept for name, kept in trace.records.items() if name != _Ticker.name})
+    trace = replace(trace, records={name: kept for name, kept in trace.records.items() if name != Ticker.name})
     for step in range(trace.num_steps):
         trace.frames(step)
         tick()
@@ -187,58 +188,3 @@ def _config(recording: Recording, model: Model, info: RunInfo) -> dict[str, Any]
         "seeds": list(recording.seeds),
         **recording.asked,
     }
-
-
-class _Ready(Exception):  # noqa: N818 - not an error: the rehearsal went well
-    """Carries out of a run what it is about to do."""
-
-
-class _Rehearsal:
-    """A recorder that stops a run before its first step, when all that can be refused has been."""
-
-    name = "rehearsal"
-
-    def init(self, run: RunInfo) -> None:
-        raise _Ready(run)
-
-    def update(self, state: None, event: Any) -> None:
-        """Never reached."""
-
-    def merge(self, first: None, second: None) -> None:
-        """Never reached."""
-
-    def finish(self, state: None) -> None:
-        """Never reached."""
-
-
-def _rehearse(model: Model, sample: Any, recording: Recording) -> RunInfo:
-    """What a run is about to do, without doing it."""
-    settings = recording.settings
-    recorders = [*settings.fresh_recorders(), _Rehearsal()]
-    try:
-        model.denoise(sample, seed=recording.seeds[0], recorders=recorders, **settings.options())
-    except _Ready as ready:
-        return ready.args[0]
-    raise InternalError("A rehearsal ran to its end.")
-
-
-class _Ticker:
-    """A recorder that says when a step is done, and keeps nothing."""
-
-    name = "ticker"
-
-    def __init__(self, tick: Callable[[], object]) -> None:
-        self.tick = tick
-
-    def init(self, run: RunInfo) -> None:
-        """Nothing to keep."""
-
-    def update(self, state: None, event: Any) -> None:
-        """A step is done."""
-        self.tick()
-
-    def merge(self, first: None, second: None) -> None:
-        """Nothing to join."""
-
-    def finish(self, state: None) -> None:
-        """Nothing to say."""

@@ -9,7 +9,7 @@ h mod 10 = 0 and to `train` otherwise, since a fresh seed of a small puzzle is n
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -80,12 +80,24 @@ class Score:
 class Task(Protocol):
     """A family of questions with an exact scorer."""
 
-    name: str
-    version: int
-    palette: Mapping[str, tuple[int, int, int]]
+    @property
+    def name(self) -> str:
+        """The name under which it is registered."""
+        ...
 
-    def sample(self, seed: int, *, split: Split = "test", **dials: Any) -> Sample:
-        """The sample with this seed and these dials."""
+    @property
+    def version(self) -> int:
+        """Raised whenever a score could change."""
+        ...
+
+    @property
+    def palette(self) -> Mapping[str, tuple[int, int, int]]:
+        """The colours it paints with, {name: (r, g, b)}."""
+        ...
+
+    @property
+    def sample(self) -> Callable[..., Sample]:
+        """The rule `sample(seed, *, split="test", **dials)` that draws a sample."""
         ...
 
     def score(self, frames: np.ndarray, sample: Sample) -> Score:
