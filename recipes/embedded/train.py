@@ -3,10 +3,13 @@
     python train.py codec    --out DIR --seconds 280                             (again with --codec DIR to go on)
     python train.py denoiser --out DIR --codec DIR --seconds 450 --total 900     (again with --resume to go on)
 
+Checkpoints are written while it trains; a killed run loses at most `--save-every` seconds.
+
 Everything is written to DIR as safetensors below 15 MB a file, so that it can be carried.
 """
 
 import argparse
+import json
 import os
 import pickle
 import time
@@ -39,6 +42,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--total", type=float)
     parser.add_argument("--puzzles", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--save-every", type=float, default=120, help="seconds between checkpoints")
+    parser.add_argument("--layers", type=int, default=0, help="another depth than the bundled model's")
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--shift", type=float, default=12.0)
     parser.add_argument("--work", type=Path, default=Path("/tmp/embedded"), help="where the full state is kept")
@@ -108,29 +113,32 @@ def make_banks(
 def train_denoiser(args: argparse.Namespace, device: torch.device, workers: int) -> None:
     """Train the transformer for a while and save its averaged weights."""
     vae = AutoencoderKLWan.from_pretrained(args.codec, torch_dtype=torch.float32).to(device).eval()
-    kept = args.work / f"banks-{args.puzzles}-{args.seed}.pt"
-    banks = torch.load(kept, weights_only=False) if kept.exists() else make_banks(args, vae, device, workers)
-    if not kept.exists() and device.type == "cuda":
-        torch.save(banks, kept)
+    banks = make_banks(args, vae, device, workers)
     text, bias = (t.to(device) for t in net.compact_prompts(prompts.embed(puzzles.PROMPTS)))
-    model = net.build(args.seed).to(device)
+    changes = {"num_layers": args.layers} if args.layers else {}
+    model = net.build(args.seed, **changes).to(device)
     run_block = torch.compile(net.block) if args.compile else net.block
-    trainer = Trainer(
-        model, banks, text, bias, args.shift, device, args.batch, run_block, use_muon=not args.adam,
-        other_lr=1e-3,
-    )  # fmt: skip
+    trainer = Trainer(model, banks, text, bias, args.shift, device, args.batch, run_block, use_muon=not args.adam)
     if args.resume:
         trainer.resume(_stored(args))
     began = time.time()
     trainer.loss(17, run_block)[0].backward()
     model.zero_grad(set_to_none=True)
     print(f"first loss after {time.time() - began:.0f}s", flush=True)
-    trainer.train(args.seconds, args.total or args.seconds)
-    args.out.mkdir(parents=True, exist_ok=True)
+    end = trainer.spent + args.seconds
+    while trainer.spent < end:
+        trainer.train(min(args.save_every, end - trainer.spent), args.total or args.seconds)
+        checkpoint(trainer, args)
+
+
+def checkpoint(trainer: Trainer, args: argparse.Namespace) -> None:
+    """Write the averaged and the last weights to be carried, and the full state beside the work."""
     save_weights(trainer.averaged().state_dict(), args.out / "averaged")
-    save_weights(model.state_dict(), args.out / "last")
+    save_weights(trainer.model.state_dict(), args.out / "last")
+    progress = {"step": trainer.step, "spent": trainer.spent, "total": args.total or args.seconds}
+    (args.out / "progress.json").write_text(json.dumps(progress))
     torch.save(trainer.state(), args.work / "state.pt")
-    print(f"step {trainer.step}, {trainer.spent:.0f}s in all", flush=True)
+    print(f"saved at step {trainer.step}, {trainer.spent:.0f}s", flush=True)
 
 
 def _stored(args: argparse.Namespace) -> dict:
@@ -138,8 +146,9 @@ def _stored(args: argparse.Namespace) -> dict:
     full = args.work / "state.pt"
     if full.exists():
         return torch.load(full, weights_only=False)
-    step = {"step": int((args.out / "step.txt").read_text()), "spent": args.total - args.seconds}
-    return {"model": load_weights(args.out / "last"), "ema": load_weights(args.out / "averaged"), **step}
+    progress = json.loads((args.out / "progress.json").read_text())
+    weights = {"model": load_weights(args.out / "last"), "ema": load_weights(args.out / "averaged")}
+    return {**weights, "step": progress["step"], "spent": progress["spent"]}
 
 
 def save_weights(state: dict[str, torch.Tensor], stem: Path, limit: int = 14_000_000) -> None:

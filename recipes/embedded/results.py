@@ -1,0 +1,171 @@
+"""Turn the rows of `evaluate.py` into what is published: RESULTS.json, RESULTS.md and tidy parquet rows.
+
+    python results.py --rows FILE.npz --model ../../src/stepscope/models/embedded --results ../../results
+
+The hardest one-goal dial is chosen on puzzles of its own (`evaluate.CHOOSING_SEED`): the cell with the largest gain
+from step 0 to the end among those that end at 60% or more.  Everything else is computed on the other puzzles.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from pyarrow import parquet
+
+import evaluate
+from stepscope import analysis, store
+from stepscope.denoise import paper_grid
+from stepscope.models import load
+
+THRESHOLD = 0.9
+BOOTSTRAP_SEED = 11
+
+
+def commitment(weights: np.ndarray) -> np.ndarray:
+    """Choice step of each row of first-candidate weights [n, N]; NaN where it is censored."""
+    pairs = np.stack([weights, 1 - weights], axis=-1).astype(np.float64)
+    steps = [analysis.commitment_step(row, THRESHOLD) for row in pairs]
+    return np.array([np.nan if step is None else step for step in steps])
+
+
+def cell_of(name: str, rows: dict[str, np.ndarray], mine: np.ndarray) -> dict:
+    """All numbers of one cell."""
+    _, task, dials = next(cell for cell in evaluate.CELLS if cell[0] == name)
+    first, final = rows["first"][mine].astype(float), rows["final"][mine].astype(float)
+    knowledge = rows["knowledge"][mine].astype(np.float64)
+    rate, rate_low, rate_high = analysis.proportion(int(final.sum()), len(final))
+    gain, low, high, p = analysis.paired_bootstrap(final, first, BOOTSTRAP_SEED)
+    out = {
+        "cell": name,
+        "task": task,
+        "dials": dials,
+        "n": len(final),
+        "rate": rate,
+        "ci95": [rate_low, rate_high],
+        "rate_step_0": float(first.mean()),
+        "gain": gain,
+        "gain_ci95": [low, high],
+        "gain_p": p,
+        "knowledge": [float(v) for v in knowledge.mean(axis=0).round(5)],
+    }
+    return out | (_choice(rows, mine) if task == "maze-two-goals" else {})
+
+
+def _choice(rows: dict[str, np.ndarray], mine: np.ndarray) -> dict:
+    """Choice steps of model and observer, censored ones counted as the end of the run."""
+    steps = {key: commitment(rows[key][mine].astype(np.float64)) for key in ("weight", "observer")}
+    filled = {key: np.nan_to_num(value, nan=float(evaluate.NUM_STEPS)) for key, value in steps.items()}
+    difference = analysis.paired_bootstrap(filled["weight"], filled["observer"], BOOTSTRAP_SEED)
+    return {
+        "choice_step_median": float(np.median(filled["weight"])),
+        "observer_choice_step_median": float(np.median(filled["observer"])),
+        "choice_censored": int(np.isnan(steps["weight"]).sum()),
+        "model_minus_observer": difference[0],
+        "model_minus_observer_ci95": list(difference[1:3]),
+    }
+
+
+def hardest(rows: dict[str, np.ndarray]) -> str:
+    """The one-goal cell with the largest gain on the choosing puzzles, among those that end at 60% or more."""
+    gains = {}
+    for name, task, _ in evaluate.CELLS:
+        mine = (rows["cell"] == name) & (rows["seed"] >= evaluate.CHOOSING_SEED)
+        if task == "maze" and mine.any() and rows["final"][mine].mean() >= 0.6:
+            gains[name] = float(rows["final"][mine].mean() - rows["first"][mine].mean())
+    return max(gains, key=lambda name: gains[name]) if gains else ""
+
+
+def tidy(rows: dict[str, np.ndarray], mine: np.ndarray, task: str, weights_hash: str) -> list[store.Row]:
+    """The rows of one task in the columns of the table: success at step 0 and at the end, R at both, choice steps."""
+    grid = paper_grid(evaluate.NUM_STEPS, 12.0)
+    last = evaluate.NUM_STEPS - 1
+    out = []
+    for index in np.flatnonzero(mine):
+        seed, cell = int(rows["seed"][index]), str(rows["cell"][index])
+        common = {
+            "run": f"embedded@1 {cell}", "task": task, "sample": seed, "seed": seed, "num_steps": last + 1,
+            "schedule": "paper", "guidance": 1.0, "weights_hash": weights_hash, "strategy": "single", "branch": "clean",
+        }  # fmt: skip
+        for step, success in ((0, rows["first"][index]), (None, rows["final"][index])):
+            sigma = grid.sigma(0) if step == 0 else None
+            knowledge = float(rows["knowledge"][index, 0 if step == 0 else last])
+            out.append(store.Row(**common, step=step, sigma=sigma, metric="success", value=float(success)))
+            out.append(store.Row(**common, step=step, sigma=sigma, metric="knowledge", value=knowledge))
+    return out
+
+
+def write(args: argparse.Namespace) -> None:
+    """Write all files."""
+    rows = dict(np.load(args.rows))
+    weights_hash = load(str(args.model)).weights_hash
+    report = rows["seed"] < evaluate.CHOOSING_SEED
+    masks = {name: report & (rows["cell"] == name) for name, *_ in evaluate.CELLS}
+    cells = [cell_of(name, rows, mine) for name, mine in masks.items() if mine.any()]
+    success = {}
+    for task in dict.fromkeys(cell["task"] for cell in cells):
+        own = [cell["rate"] for cell in cells if cell["task"] == task]
+        success[task] = float(np.mean(own))
+    document = {
+        "weights_hash": weights_hash,
+        "success": success,
+        "hardest": hardest(rows),
+        "cells": cells,
+        "stock": json.loads(args.stock.read_text()) if args.stock else None,
+        "command": "python recipes/embedded/evaluate.py prepare, then sample; python recipes/embedded/results.py",
+        "device": args.device_name,
+    }
+    here = Path(__file__).parent
+    (here / "RESULTS.json").write_text(json.dumps(document, indent=1) + "\n")
+    (here / "RESULTS.md").write_text(markdown(document))
+    args.results.mkdir(parents=True, exist_ok=True)
+    for task in success:
+        mine = report & np.isin(rows["cell"], [name for name, own, _ in evaluate.CELLS if own == task])
+        table = store.build_table(tidy(rows, mine, task, weights_hash))
+        parquet.write_table(table, args.results / f"embedded-1-{task}.parquet", compression="zstd")
+
+
+def markdown(document: dict) -> str:
+    """The table for people."""
+    lines = [
+        "# What the bundled model can do",
+        "",
+        f"Weights `{document['weights_hash'][:12]}`, held-out puzzles, `paper` grid, 20 Euler steps, guidance 1, one",
+        f"seed a puzzle. Made on {document['device']} by `{document['command']}`.",
+        "Intervals: 95%, Clopper–Pearson for rates, bootstrap over puzzles for gains. R is knowledge: the squared",
+        "distance of the clean estimate to the hull of the valid solutions, as a share of the still video's.",
+        "",
+        "| cell | dials | n | step 0 | end | 95% | gain | 95% | R at step 0 | R at the end |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for cell in document["cells"]:
+        low, high = cell["ci95"]
+        gain_low, gain_high = cell["gain_ci95"]
+        lines.append(
+            f"| {cell['cell']} | {cell['dials']} | {cell['n']} | {cell['rate_step_0']:.3f} | {cell['rate']:.3f} | "
+            f"{low:.3f}–{high:.3f} | {cell['gain']:+.3f} | {gain_low:+.3f} to {gain_high:+.3f} | "
+            f"{cell['knowledge'][0]:.3f} | {cell['knowledge'][-1]:.3f} |"
+        )
+    lines += ["", f"Hardest one-goal dial (chosen on other puzzles): `{document['hardest']}`.", ""]
+    lines += [
+        "| two goals | model's median choice step | observer's | model minus observer | 95% |",
+        "|---|---|---|---|---|",
+    ]
+    for cell in document["cells"]:
+        if "choice_step_median" in cell:
+            low, high = cell["model_minus_observer_ci95"]
+            lines.append(
+                f"| {cell['cell']} | {cell['choice_step_median']:.0f} | {cell['observer_choice_step_median']:.0f} | "
+                f"{cell['model_minus_observer']:+.2f} | {low:+.2f} to {high:+.2f} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--results", type=Path, required=True)
+    parser.add_argument("--stock", type=Path)
+    parser.add_argument("--device-name", default="one NVIDIA H100 80 GB")
+    write(parser.parse_args())
