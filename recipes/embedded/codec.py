@@ -1,7 +1,7 @@
 """Train the bundled model's codec: a stock `AutoencoderKLWan`, once for all editions.
 
-Seven clips in ten are puzzles, the rest random sprites; three batches in four have 5 frames (cheaper, and enough for
-the causal cache), the rest 17.  Loss: L1 with saturated colours weighted up to five times (agents and goals are a
+Two clips in five are mazes, one in five shapes to be framed, the rest random sprites; three batches in four have 5
+frames (cheaper, and enough for the causal cache), the rest 17.  Loss: L1 with saturated colours weighted up to five times (agents and goals are a
 handful of pixels), a light KL term, and a little noise on the latents, since a denoiser's latents are never exact.
 Weights are rounded to half precision before the latents' mean and standard deviation are measured.
 """
@@ -33,7 +33,7 @@ CONFIG = {
 }
 KL_WEIGHT = 1e-5
 LATENT_NOISE = 0.1
-PUZZLE_SHARE = 0.7
+MAZE_SHARE, SHAPE_SHARE = 0.4, 0.2  # of every batch; the rest are sprites
 KERNEL_LR = 0.01
 OTHER_LR = 1e-3
 
@@ -59,13 +59,18 @@ def loss_of(vae: AutoencoderKLWan, clip: torch.Tensor) -> tuple[torch.Tensor, to
 def clips_for(
     data: "puzzle_data.Puzzles", rng: np.random.Generator, generator: torch.Generator, batch: int, device: torch.device
 ) -> torch.Tensor:
-    """One batch of training clips: `PUZZLE_SHARE` puzzles, the rest sprites; one in four batches is long."""
+    """One batch of training clips: mazes, shapes and sprites; one in four batches is long."""
     long = rng.random() < 0.25
-    num_frames, size = (17, max(batch // 4, 2)) if long else (5, batch)
-    painted = int(size * PUZZLE_SHARE)
+    num_frames, size = (17, max(batch // 4, 3)) if long else (5, batch)
     begin = 0 if long else int(rng.integers(0, 4)) * 4
-    video = puzzle_data.videos(data, rng.integers(len(data), size=painted), 17, device)
-    moving = sprites.clips(size - painted, num_frames, generator, device)
+    index = np.concatenate(
+        [
+            rng.choice(np.flatnonzero(data.kind == kind), size=max(int(size * share), 1))
+            for kind, share in ((0, MAZE_SHARE), (1, SHAPE_SHARE))
+        ]
+    )
+    video = puzzle_data.videos(data, index, 17, device)
+    moving = sprites.clips(size - len(index), num_frames, generator, device)
     return torch.cat([video[:, :, begin : begin + num_frames], moving])
 
 

@@ -47,8 +47,9 @@ def clips(batch: int, num_frames: int, generator: torch.Generator, device: torch
         y = yy - (uniform(*one, high=FRAME) + moves * uniform(*one, low=-6, high=6) * time)
         turn = uniform(*one, high=6.3) * (uniform(*one) < 0.5) + uniform(*one, low=-0.4, high=0.4) * moves * time
         cos, sin = turn.cos(), turn.sin()
-        radius = uniform(*one, low=2, high=22)
+        radius = 2.5 * 9 ** uniform(*one)  # small ones are as common as large ones, and harder
         cover = (0.5 - _distance(kind, cos * x + sin * y, cos * y - sin * x, radius)).clamp(0, 1)
+        cover = torch.where(uniform(*one) < 0.5, cover, cover.round())  # soft or hard edges
         born = torch.where(uniform(*one) < 0.3, uniform(*one, high=num_frames), torch.full(one, -1.0, device=device))
         gone = torch.where(uniform(*one) < 0.2, uniform(*one, high=num_frames), torch.full(one, 1e6, device=device))
         cover = (cover * (time >= born) * (time < gone) * (uniform(*one) < 0.75))[:, None]
