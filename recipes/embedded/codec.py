@@ -1,9 +1,9 @@
 """Train the bundled model's codec: a stock `AutoencoderKLWan`, once for all editions.
 
 Two clips in five are mazes, one in five shapes to be framed, the rest random sprites; three batches in four have 5
-frames (cheaper, and enough for the causal cache), the rest 17.  Loss: L1 with saturated colours weighted up to five times (agents and goals are a
-handful of pixels), a light KL term, and a little noise on the latents, since a denoiser's latents are never exact.
-Weights are rounded to half precision before the latents' mean and standard deviation are measured.
+frames (cheaper, and enough for the causal cache), the rest 17.  Loss: L1 with saturated colours weighted up to three
+times (agents and goals are a handful of pixels), a light KL term, and a little noise on the latents, since a denoiser's
+latents are never exact.  Weights are rounded to half precision before the latents' mean and deviation are measured.
 """
 
 import time
