@@ -138,3 +138,14 @@ def test_a_training_run_goes_on_where_it_stopped(tmp_path):
     assert len(list(tmp_path.iterdir())) > 1
     for name, value in train.load_weights(tmp_path / "averaged").items():
         assert torch.equal(value, first.ema[name].half().float())
+
+
+def test_the_tokenizer_knows_every_word_of_the_tasks():
+    import prompts
+
+    tokenizer = prompts.build_tokenizer()
+    for name in ("find-shape", "maze", "maze-two-goals"):
+        for seed in range(10):
+            prompt = tasks.get(name).sample(seed, split="train").prompt
+            assert tokenizer.unk_token_id not in tokenizer(prompt).input_ids, prompt
+    assert tokenizer.unk_token_id in tokenizer("xyzzy").input_ids
