@@ -26,7 +26,7 @@ def test_every_hub_name_has_a_card_that_can_be_run(name):
     assert card.keys() >= KEYS
     assert card["folder"] is None
     assert card["num_frames"] % 4 == 1
-    assert (card["height"] % 32, card["width"] % 32) == (0, 0)
+    assert (card["height"] % 16, card["width"] % 16) == (0, 0)
 
 
 def test_the_papers_model():
@@ -50,7 +50,15 @@ def test_a_folders_own_card_wins(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("scheduler", "shift"), [({"flow_shift": 3.0}, 3.0), ({"shift": 8}, 8.0), ({}, 5.0), (None, 5.0)], ids=str
+    ("scheduler", "shift"),
+    [
+        ({"flow_shift": 3.0}, 3.0),
+        ({"shift": 8}, 8.0),
+        ({"shift": 1.0, "use_dynamic_shifting": True}, 5.0),
+        ({}, 5.0),
+        (None, 5.0),
+    ],
+    ids=str,
 )
 def test_a_folder_without_a_card_has_the_stock_defaults_and_its_schedulers_shift(tmp_path, scheduler, shift):
     card = model_card(str(folder(tmp_path / "made", scheduler=scheduler)))

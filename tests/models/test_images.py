@@ -39,6 +39,26 @@ def test_reading_turns_a_photo_upright_and_drops_alpha(tmp_path):
     assert read_image(tmp_path / "alpha.png").tolist() == np.full((6, 4, 3), (10, 20, 30)).tolist()
 
 
+def test_grey_of_16_bits_is_scaled_and_not_clipped(tmp_path):
+    Image.fromarray(np.array([[0, 257, 65535]], np.uint16)).save(tmp_path / "grey.png")
+    assert read_image(tmp_path / "grey.png").tolist() == [[[0] * 3, [1] * 3, [255] * 3]]
+
+
+def test_a_palette_is_read_as_its_colours(tmp_path):
+    picture = Image.fromarray(np.array([[[0, 0, 0], [255, 0, 0]]], np.uint8))
+    picture.convert("P", palette=Image.Palette.ADAPTIVE).save(tmp_path / "palette.png")
+    assert read_image(tmp_path / "palette.png").tolist() == np.asarray(picture).tolist()
+
+
+def test_colours_that_are_open_are_not_guessed(tmp_path):
+    Image.new("RGBA", (4, 6), (10, 20, 30, 128)).save(tmp_path / "glass.png")
+    with pytest.raises(BadInputError, match="transparent in places"):
+        read_image(tmp_path / "glass.png")
+    Image.fromarray(np.full((2, 2), 0.5, np.float32)).save(tmp_path / "floats.tiff")
+    with pytest.raises(BadInputError, match="numbers without a white"):
+        read_image(tmp_path / "floats.tiff")
+
+
 def test_images_that_cannot_be_read(tmp_path):
     with pytest.raises(BadInputError, match="does not exist"):
         read_image(tmp_path / "none.png")

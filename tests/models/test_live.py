@@ -8,7 +8,7 @@ import tiny
 import torch
 
 from stepscope.denoise import Euler, Run, SiteTap, Taps, denoise, initial_latents, paper_grid
-from stepscope.errors import BadInputError, PlanError
+from stepscope.errors import BadInputError, ModelLoadError, PlanError
 from stepscope.models import LiveDenoiser, load, solver_named
 
 SHAPE = (3, 5, 8, 8)
@@ -65,6 +65,16 @@ def test_what_is_known_of_a_live_denoiser():
     assert loaded.weights_hash.startswith("source:")
 
 
+def test_a_live_model_stays_as_it_is():
+    assert load(Still(), dtype="float32").name == load(Still(), dtype=torch.float32).name == "Still"
+    with pytest.raises(BadInputError, match=r"'bfloat16' came for Still, which computes in torch\.float32"):
+        load(Still(), dtype="bfloat16")
+    with pytest.raises(BadInputError, match="Revision 'main' came for Still"):
+        load(Still(), revision="main")
+    with pytest.raises(ModelLoadError, match=r"The class Still came as a model. .* Give Still\(\) instead"):
+        load(Still)
+
+
 def test_the_default_codec_is_the_identity_on_pixels():
     live = LiveDenoiser(Still())
     frames = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), dtype=np.uint8)
@@ -109,6 +119,43 @@ def test_wrong_answers(answer, words):
     with pytest.raises(BadInputError) as caught:
         denoise(run, start(run))
     assert all(word in str(caught.value) for word in words)
+
+
+class Failing(Still):
+    def velocity(self, latents, sigma, samples):
+        raise KeyError("no such video\nat all")
+
+    encode = decode = lambda self, given: 1 / 0
+
+
+def test_what_a_function_of_the_users_raises_is_told_in_one_line():
+    live = LiveDenoiser(Failing())
+    run = run_of(live)
+    with pytest.raises(BadInputError, match=r"Failing.velocity\(...\) failed \(KeyError: .*no such video") as caught:
+        denoise(run, start(run))
+    assert isinstance(caught.value.__cause__, KeyError)
+    for function, given in ((live.encode, np.zeros((5, 8, 8, 3), np.uint8)), (live.decode, torch.zeros(SHAPE))):
+        with pytest.raises(BadInputError, match="failed \\(ZeroDivisionError"):
+            function(given)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (np.zeros(SHAPE, np.float32), "gave a ndarray"),
+        (torch.zeros(SHAPE, dtype=torch.uint8), "torch.uint8"),
+        (torch.zeros(1, *SHAPE), r"\[1, 3, 5, 8, 8\]"),
+        (torch.full(SHAPE, torch.inf), "all finite"),
+    ],
+    ids=["array", "type", "batch", "infinite"],
+)
+def test_wrong_latents_of_an_encode(given, words):
+    class Coded(Still):
+        def encode(self, frames):
+            return given
+
+    with pytest.raises(BadInputError, match=words):
+        LiveDenoiser(Coded()).encode(np.zeros((5, 8, 8, 3), np.uint8))
 
 
 def test_what_a_live_denoiser_cannot_do():

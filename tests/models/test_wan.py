@@ -217,3 +217,10 @@ def test_no_solver_but_euler_is_needed_for_the_papers_grid(tiny_sample):
     run = Run(denoiser, grid, Euler(), [tiny_sample], [3])
     events, end, _ = denoise(run, run.start(noise(denoiser, tiny_sample)))
     torch.testing.assert_close(events[-1].clean, end.latents, rtol=0, atol=1e-5)  # sigma ends at 0
+
+
+def test_a_video_of_more_tokens_than_the_transformer_counts():
+    denoiser = WanDenoiser(tiny.pipeline("wan2.2-ti2v"))
+    wide = tiny.TinySample(first_frame=tiny.picture(0, 16, 544))
+    with pytest.raises(BadInputError, match=r"came with \[2, 1, 34\] tokens .* up to 32 a side"):
+        denoiser.latents_shape(wide)

@@ -4,7 +4,9 @@ A name has a card here; a folder may carry its own in `card.json`, which wins.  
 of the stock pipeline's call (guidance 5, 81 frames, 480 x 832, 50 steps) and the shift of its own scheduler.
 
 Sources: `Wan-AI/*` the settings released with Wan2.1 and Wan2.2; `Video-Reason/VBVR-Wan2.2` those of the code of
-arXiv 2603.16870.  Editions of the bundled model are named in its folder, so that `embedded@1` stays what it was.
+arXiv 2603.16870; LTX-Video and CogVideoX those of their stock pipeline's call.  The shift of LTX-Video is what its
+dynamic one comes to at this size; that of CogVideoX is the one whose grid lies nearest to its own (.036 in sigma, root
+mean square).  Editions of the bundled model are named in its folder, so that `embedded@1` stays what it was.
 """
 
 import json
@@ -33,6 +35,9 @@ class Card:
         shift: native shift of the noise levels.
         num_steps: usual number of denoising steps.
         dtype: number type on an accelerator; on the CPU it is float32.
+        frame_rate: frames a second that the model is told, None for a family that is not told or the stock default.
+        decode_timestep: time at which a VAE that denoises decodes, in [0, 1].
+        decode_noise_scale: share of noise that it is given first; None for the same as `decode_timestep`.
         edition: name of the edition, None if it has none.
         bytes: size of the folder, None if it is not on this disk.
     """
@@ -45,6 +50,9 @@ class Card:
     shift: float = 5.0
     num_steps: int = 50
     dtype: str = "bfloat16"
+    frame_rate: float | int | None = None
+    decode_timestep: float | int = 0.0
+    decode_noise_scale: float | int | None = None
     edition: str | None = None
     bytes: int | None = None
 
@@ -54,6 +62,9 @@ _HUB = {
     "Wan-AI/Wan2.2-TI2V-5B-Diffusers": Card(num_frames=121, height=704, width=1280),
     "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers": Card(shift=3.0, num_steps=40),
     "Video-Reason/VBVR-Wan2.2": Card(),
+    "Lightricks/LTX-Video": Card(guidance=3.0, num_frames=161, height=512, width=704, shift=25.3),
+    "THUDM/CogVideoX-5b-I2V": Card(guidance=6.0, num_frames=49, width=720, shift=2.0),
+    "THUDM/CogVideoX1.5-5B-I2V": Card(guidance=6.0, height=768, width=1360, shift=2.0),
 }
 _OWN_KEYS = {field.name for field in fields(Card)} - {"folder", "bytes"}  # what a folder may say of itself
 
@@ -104,7 +115,9 @@ def folder_card(folder: Path) -> Card:
 
 
 def scheduler_shift(config: Any) -> float | None:
-    """The shift in a scheduler's configuration, whatever its class calls it."""
+    """The shift in a scheduler's configuration, whatever its class calls it; None if the size of a sample decides."""
+    if config.get("use_dynamic_shifting"):
+        return None
     shift = config.get("flow_shift", config.get("shift"))
     return None if shift is None else float(shift)
 

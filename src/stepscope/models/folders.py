@@ -6,7 +6,7 @@ modules of Wan must stay float32, so nothing is cast afterwards.  All hub access
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,11 +18,13 @@ from stepscope.errors import BadInputError, ModelLoadError, UnknownNameError
 from stepscope.models.cards import BUNDLED, Card, folder_card, hub_card, model_names, named_card
 from stepscope.models.weights import PICKLED, check_weights
 
-__all__ = ["SUPPORTED", "Found", "find", "first_line", "open_pipeline", "unsupported"]
+__all__ = ["SUPPORTED", "Found", "find", "find_configuration", "first_line", "open_pipeline", "unsupported"]
 
-SUPPORTED = ("WanImageToVideoPipeline",)
+SUPPORTED = ("CogVideoXImageToVideoPipeline", "LTXImageToVideoPipeline", "WanImageToVideoPipeline")
+_SAME_PARTS = {"LTXPipeline": "LTXImageToVideoPipeline"}  # as LTX-Video is published: the image is only in the call
 _HUB_ID = re.compile(r"\w[\w.-]*/[\w.-]+")
-_HUB_FILES = ["*.json", "*.safetensors", "*.model", "*.txt"]
+_HUB_FILES = ("*.json", "*/*.safetensors", "*/*.model", "*/*.txt")  # whole checkpoints may lie beside
+_HUB_CONFIGURATIONS = ("*.json",)
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,13 @@ class Found:
     card: Card
 
 
-def find(source: str, revision: str | None) -> Found:
-    """The folder of a bundled name, a path or a hub id.
+def find_configuration(source: str, revision: str | None) -> Found:
+    """Like `find`, but of a hub id only the configurations are fetched."""
+    return find(source, revision, _HUB_CONFIGURATIONS)
+
+
+def find(source: str, revision: str | None, files: Sequence[str] = _HUB_FILES) -> Found:
+    """The folder of a bundled name, a path or a hub id, of which `files` are fetched.
 
     Raises:
         UnknownNameError: for a name that does not exist.
@@ -59,7 +66,7 @@ def find(source: str, revision: str | None) -> Found:
         return Found(path.resolve().name, path, folder_card(path))
     _refuse_file(path)
     if _HUB_ID.fullmatch(source):
-        folder = _fetched(source, revision)
+        folder = _fetched(source, revision, files)
         return Found(source, folder, hub_card(source, folder))
     if path.name != source:
         raise ModelLoadError(f"The folder {source} does not exist. Give a diffusers folder, a name or a hub id.")
@@ -72,14 +79,14 @@ def open_pipeline(folder: Path, dtype: torch.dtype) -> Any:
     Raises:
         ModelLoadError: for a class that is not supported, pickled weights, files that are missing or not whole.
     """
-    _check_class(folder)
+    kind = _checked_class(folder)
     check_weights(folder)
-    from diffusers import WanImageToVideoPipeline  # pyright: ignore[reportPrivateImportUsage]
+    import diffusers
 
     numbers = {"default": dtype, "vae": torch.float32, "image_encoder": torch.float32}
     with _quiet():
         try:
-            pipeline = WanImageToVideoPipeline.from_pretrained(
+            pipeline = getattr(diffusers, kind).from_pretrained(
                 str(folder), dtype=numbers, use_safetensors=True, local_files_only=True
             )
         except Exception as error:  # whatever a damaged folder makes of two libraries
@@ -108,12 +115,12 @@ def _refuse_file(path: Path) -> None:
         )
 
 
-def _fetched(hub_id: str, revision: str | None) -> Path:
+def _fetched(hub_id: str, revision: str | None, files: Sequence[str]) -> Path:
     """The snapshot of a hub id on this disk, downloaded where it is not there yet."""
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=_HUB_FILES))
+        return Path(snapshot_download(hub_id, revision=revision, allow_patterns=list(files)))
     except Exception as error:  # the client raises a dozen kinds, and those of its transport
         raise ModelLoadError(
             f"There is no folder {hub_id!r}, and the hub could not give it ({first_line(error)}). "
@@ -121,7 +128,7 @@ def _fetched(hub_id: str, revision: str | None) -> Path:
         ) from error
 
 
-def _check_class(folder: Path) -> None:
+def _checked_class(folder: Path) -> str:
     index = folder / "model_index.json"
     if not index.is_file():
         raise ModelLoadError(f"The folder {folder} has no model_index.json. A diffusers folder has one. Give another.")
@@ -129,8 +136,10 @@ def _check_class(folder: Path) -> None:
         found = json.loads(index.read_text(encoding="utf-8"))["_class_name"]
     except (ValueError, KeyError, TypeError) as error:
         raise ModelLoadError(f"{index} is corrupt ({first_line(error)}). Fetch or save the folder again.") from error
-    if found not in SUPPORTED:
+    kind = _SAME_PARTS.get(found, found)
+    if kind not in SUPPORTED:
         raise unsupported(found)
+    return kind
 
 
 @contextmanager

@@ -37,15 +37,29 @@ def read_image(path: str | PathLike[str]) -> Image:
     """The pixels of an image file, upright, 8-bit RGB, [Y, X, 3].
 
     Raises:
-        BadInputError: for a file that is missing or no image.
+        BadInputError: for a file that is missing or no image, or whose numbers or transparency leave its colours open.
     """
     try:
         with Pillow.open(path) as picture:
-            return np.array(ImageOps.exif_transpose(picture).convert("RGB"))
+            return _rgb(ImageOps.exif_transpose(picture), path)
     except FileNotFoundError as error:
         raise BadInputError(f"The image {path} does not exist. Give a PNG or JPEG file.") from error
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Pillow.DecompressionBombError) as error:
         raise BadInputError(f"The image {path} cannot be read: {error}. Give a whole PNG or JPEG file.") from error
+
+
+def _rgb(picture: Pillow.Image, path: str | PathLike[str]) -> Image:
+    """The colours of a picture; 16-bit grey is scaled to 8 bits, which Pillow would clip."""
+    if picture.mode.startswith("I;16"):
+        grey = np.round(np.asarray(picture, np.float64) / 257).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if picture.mode in ("I", "F"):
+        raise BadInputError(
+            f"The image {path} holds numbers without a white. Give an 8-bit or 16-bit PNG or JPEG file."
+        )
+    if picture.has_transparency_data and np.asarray(picture.convert("RGBA"))[..., 3].min() < 255:
+        raise BadInputError(f"The image {path} is transparent in places. A video is not. Put it on a background first.")
+    return np.array(picture.convert("RGB"))
 
 
 def fit_image(image: Image, *, size_multiple: tuple[int, int], max_area: int) -> FittedImage:

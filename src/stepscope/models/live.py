@@ -7,14 +7,15 @@
 So the instrument can be tested against answers that are known.  A prediction costs B model calls.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import numpy as np
 import torch
 
 from stepscope.denoise import AbstractDenoiser, Grid, Input, Prediction, Taps, clean_from_velocity
-from stepscope.errors import BadInputError, PlanError
+from stepscope.errors import BadInputError, PlanError, StepscopeError
+from stepscope.models.folders import first_line
 from stepscope.shapes import Frames, Latents, LatentsBatch
 
 __all__ = ["LiveDenoiser", "is_live"]
@@ -77,12 +78,12 @@ class LiveDenoiser(AbstractDenoiser):
 
         Raises:
             PlanError: for taps, since there are no layers.
-            BadInputError: for an answer of another shape, not of floats or not finite.
+            BadInputError: for an answer of another shape, not of floats or not finite, or a `velocity` that fails.
         """
         if taps:
             raise PlanError("Sites or attention masks were asked for. A live denoiser has no layers. Leave them out.")
         sigma = grid.sigma(step)
-        velocity = _checked(self.model.velocity(latents, sigma, condition), latents)
+        velocity = _checked(_answer(self.model.velocity, latents, sigma, condition), latents)
         clean = clean_from_velocity(latents, velocity, sigma)
         return Prediction(velocity, clean, clean, len(latents), velocity)
 
@@ -92,9 +93,13 @@ class LiveDenoiser(AbstractDenoiser):
 
     @torch.no_grad()
     def encode(self, frames: Frames) -> Latents:
-        """The latents of a video: the object's own `encode`, or its pixels in [-1, 1]."""
+        """The latents of a video: the object's own `encode`, or its pixels in [-1, 1].
+
+        Raises:
+            BadInputError: for an `encode` that fails or gives no finite latents.
+        """
         if hasattr(self.model, "encode"):
-            return self.model.encode(frames)
+            return _checked_latents(_answer(self.model.encode, frames))
         return torch.from_numpy(frames).to(self.device).permute(3, 0, 1, 2).float() / 127.5 - 1
 
     @torch.no_grad()
@@ -102,10 +107,10 @@ class LiveDenoiser(AbstractDenoiser):
         """The frames of latents: the object's own `decode`, or rounded pixels.
 
         Raises:
-            BadInputError: for latents that are no pixels, or a `decode` that gives no 8-bit frames.
+            BadInputError: for latents that are no pixels, or a `decode` that fails or gives no 8-bit frames.
         """
         if hasattr(self.model, "decode"):
-            return _checked_frames(self.model.decode(latents))
+            return _checked_frames(_answer(self.model.decode, latents))
         if len(latents) != 3:
             raise BadInputError(
                 f"Latents of {len(latents)} channels were to be shown. Without a codec they must have 3, the colours. "
@@ -113,6 +118,20 @@ class LiveDenoiser(AbstractDenoiser):
             )
         pixels = ((latents.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
         return pixels.permute(1, 2, 3, 0).cpu().numpy()
+
+
+def _answer(function: Callable[..., Any], *given: Any) -> Any:
+    """What a function of the user's gives; whatever it raises is theirs to mend, and is told."""
+    try:
+        return function(*given)
+    except StepscopeError:
+        raise
+    except Exception as error:
+        name = getattr(function, "__qualname__", "") or type(function).__name__
+        raise BadInputError(
+            f"{name}(...) failed ({type(error).__name__}: {first_line(error)}). A live denoiser has velocity(latents, "
+            "sigma, samples) and may have encode(frames) and decode(latents). Mend the function."
+        ) from error
 
 
 def _checked_shape(shape: Any) -> tuple[int, int, int, int]:
@@ -142,6 +161,16 @@ def _checked(velocity: Any, latents: LatentsBatch) -> LatentsBatch:
             f"velocity(...) gave {count} values not finite. All must be. Mind sigma 1 and sigma near 0."
         )
     return velocity.to(latents)
+
+
+def _checked_latents(latents: Any) -> Latents:
+    is_tensor = isinstance(latents, torch.Tensor)
+    if not is_tensor or latents.ndim != 4 or not latents.is_floating_point() or not latents.isfinite().all():
+        came = f"{latents.dtype} {list(latents.shape)}" if is_tensor else f"a {type(latents).__name__}"
+        raise BadInputError(
+            f"encode(...) gave {came}. It must be a float tensor [C, F, H, W], all finite. Return such a tensor."
+        )
+    return latents
 
 
 def _checked_frames(frames: Any) -> Frames:

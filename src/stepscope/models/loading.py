@@ -15,8 +15,11 @@ import torch
 from stepscope.denoise import AbstractDenoiser
 from stepscope.errors import BadInputError, ModelLoadError, PlanError
 from stepscope.models.cards import Card, scheduler_shift
+from stepscope.models.cogvideox import CogVideoXDenoiser
 from stepscope.models.folders import SUPPORTED, find, first_line, open_pipeline, unsupported
 from stepscope.models.live import LiveDenoiser, is_live
+from stepscope.models.lora import hash_with_loras, merge_loras
+from stepscope.models.ltx import FRAME_RATE, LTXDenoiser
 from stepscope.models.user_file import object_of_file
 from stepscope.models.wan import WanDenoiser
 from stepscope.models.weights import folder_hash, pipeline_hash, source_hash
@@ -29,7 +32,7 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 
 @dataclass(frozen=True)
 class Reference:
-    """What another process needs to load the same model: `load(source, device=…, dtype=…, revision=…)`.
+    """What another process needs to load the same model: `load(source, device=…, dtype=…, loras=…, revision=…)`.
 
     Attributes:
         source: name, folder, hub id or FILE.py:NAME.
@@ -37,6 +40,7 @@ class Reference:
         revision: of a hub id.
         dtype: name of the number type.
         device: name of the device.
+        loras: (expert, file) of what was merged into the weights.
     """
 
     source: str
@@ -44,6 +48,7 @@ class Reference:
     revision: str | None = None
     dtype: str = "float32"
     device: str = "cpu"
+    loras: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -85,29 +90,34 @@ def load(
         x: name, folder, hub id, FILE.py:NAME, live pipeline or live denoiser.
         device: where to; a live pipeline stays where it is.
         dtype: number type of transformer and text encoder; None is float32 on the CPU and the card's elsewhere. The
-            VAE and the image encoder are always float32: what is shown must not depend on it.
-        loras: not supported yet.
+            VAE and the image encoder are always float32: what is shown must not depend on it. A live object keeps its
+            own, float32 for a denoiser.
+        loras: {expert: safetensors file}, merged into `high_noise` or `low_noise`, or into `transformer` where there is
+            one; see `lora`.
         revision: of a hub id.
 
     Raises:
         UnknownNameError: for a name that does not exist.
         ModelLoadError: for what is missing, corrupt, pickled, unreachable or of an unsupported class.
-        PlanError: for LoRAs.
-        BadInputError: for a device or number type that does not exist here.
+        PlanError: for LoRAs of a live model.
+        BadInputError: for a device or number type that does not exist here, or that a live object does not have.
     """
-    if loras:
-        raise PlanError(f"LoRAs came for {sorted(loras)}. This version loads none. Merge them into the folder first.")
     place = _device(device)
+    if loras and (not isinstance(x, str | Path) or ".py:" in str(x)):
+        raise PlanError(f"LoRAs came for {sorted(loras)} of a live model, which stays as it is. Give a folder instead.")
     if not isinstance(x, str | Path):
-        return _live(x, place)
+        return _as_it_is(_live(x, place), dtype, revision)
     source = str(x)
     if ".py:" in source:
-        return _of_file(source, place)
+        return _as_it_is(_of_file(source, place), dtype, revision)
     found = find(source, revision)
     number = _dtype(dtype if dtype is not None else "float32" if place.type == "cpu" else found.card.dtype)
-    pipeline = open_pipeline(found.folder, number).to(place)
-    reference = Reference(source, str(found.folder), revision, str(number).removeprefix("torch."), str(place))
-    return _wan(pipeline, found.name, found.card, folder_hash(found.folder), reference)
+    pipeline = open_pipeline(found.folder, number)
+    merge_loras(pipeline, loras)
+    files = tuple((expert, str(path)) for expert, path in loras.items())
+    reference = Reference(source, str(found.folder), revision, str(number).removeprefix("torch."), str(place), files)
+    weights_hash = hash_with_loras(folder_hash(found.folder), loras)
+    return _pipeline(pipeline.to(place), found.name, found.card, weights_hash, reference)
 
 
 def _live(x: Any, device: torch.device) -> LoadedModel:
@@ -118,13 +128,30 @@ def _live(x: Any, device: torch.device) -> LoadedModel:
     if any(name in SUPPORTED for name in ancestors):
         shift = scheduler_shift(x.scheduler.config)
         card = Card() if shift is None else Card(shift=shift)
-        return _wan(x, type(x).__name__, card, pipeline_hash(x), None)
+        return _pipeline(x, type(x).__name__, card, pipeline_hash(x), None)
     if "DiffusionPipeline" in ancestors:
         raise unsupported(type(x).__name__)
+    if isinstance(x, type):
+        raise ModelLoadError(
+            f"The class {x.__name__} came as a model. A live model is an object. Give {x.__name__}() instead."
+        )
     raise ModelLoadError(
         f"A {type(x).__name__} is no model. A live denoiser has latents_shape and velocity(latents, sigma, samples); a "
         f"live pipeline is a {' or '.join(SUPPORTED)}. Give one of these."
     )
+
+
+def _as_it_is(loaded: LoadedModel, dtype: str | torch.dtype | None, revision: str | None) -> LoadedModel:
+    """A live model; refuses what would have to change it."""
+    if revision is not None:
+        raise BadInputError(f"Revision {revision!r} came for {loaded.name}. Only a hub id has revisions. Leave it out.")
+    own = torch.float32 if loaded.pipeline is None else loaded.pipeline.dtype
+    if dtype is not None and _dtype(dtype) != own:
+        raise BadInputError(
+            f"Number type {str(dtype)!r} came for {loaded.name}, which computes in {own}. A live model stays as it is. "
+            "Leave it out."
+        )
+    return loaded
 
 
 def _of_file(source: str, device: torch.device) -> LoadedModel:
@@ -133,10 +160,23 @@ def _of_file(source: str, device: torch.device) -> LoadedModel:
     return replace(_live(object_of_file(source), device), name=f"{Path(path).name}:{name}", reference=reference)
 
 
-def _wan(pipeline: Any, name: str, card: Card, weights_hash: str, reference: Reference | None) -> LoadedModel:
-    denoiser = WanDenoiser(pipeline)
+def _pipeline(pipeline: Any, name: str, card: Card, weights_hash: str, reference: Reference | None) -> LoadedModel:
+    denoiser = _of_family(pipeline, card)
     codec = denoiser.codec
     return LoadedModel(name, denoiser, codec.encode, codec.decode, pipeline, card, weights_hash, reference)
+
+
+def _of_family(pipeline: Any, card: Card) -> WanDenoiser | LTXDenoiser | CogVideoXDenoiser:
+    """The one place where families are told apart."""
+    ancestors = {kind.__name__ for kind in type(pipeline).__mro__}
+    if "LTXImageToVideoPipeline" in ancestors:
+        return LTXDenoiser(
+            pipeline,
+            frame_rate=FRAME_RATE if card.frame_rate is None else card.frame_rate,
+            decode_timestep=card.decode_timestep,
+            decode_noise_scale=card.decode_noise_scale,
+        )
+    return CogVideoXDenoiser(pipeline) if "CogVideoXImageToVideoPipeline" in ancestors else WanDenoiser(pipeline)
 
 
 def _denoiser(model: Any, device: torch.device) -> LoadedModel:

@@ -20,6 +20,7 @@ import torch
 from stepscope.denoise import AbstractSolver, DenoisingState, Euler, Grid, Heun, Prediction
 from stepscope.denoise.solver import Evaluate
 from stepscope.errors import BadInputError, PlanError, UnknownNameError
+from stepscope.models.cogvideox_scheduler import VariancePreservingSolver, is_variance_preserving
 
 __all__ = ["SOLVERS", "SchedulerSolver", "pipeline_grid", "solver_named"]
 
@@ -110,6 +111,8 @@ def solver_named(name: str, scheduler: Any = None) -> AbstractSolver:
             raise PlanError(
                 "Solver 'pipeline' was asked for. This model has no scheduler. Choose euler, heun or unipc."
             )
+        case "pipeline" if is_variance_preserving(scheduler):
+            return VariancePreservingSolver(scheduler)
         case "pipeline":
             return SchedulerSolver(name, scheduler)
     raise UnknownNameError.of("solver", name, SOLVERS)
@@ -123,11 +126,11 @@ def _unipc() -> Any:
 
 def _placed(scheduler: Any, grid: Grid) -> Any:
     """A copy of the scheduler on the grid: by itself if that is its own, else given the sigmas."""
-    if grid.name == "pipeline":
+    if grid.name == "pipeline" and not scheduler.config.get("use_dynamic_shifting"):
         own = _own(scheduler, grid.num_steps, grid.shift)
         if torch.equal(own.sigmas.cpu(), grid.sigmas.cpu()):
             return own
-    given = _shifted(scheduler, 1.0)
+    given = _unshifted(scheduler)
     try:
         given.set_timesteps(sigmas=grid.sigmas[:-1].double().cpu().numpy())
     except (TypeError, ValueError) as error:
@@ -154,6 +157,13 @@ def _shifted(scheduler: Any, shift: float) -> Any:
     """A new scheduler of the same configuration with another shift, whatever its class calls it."""
     key = "flow_shift" if "flow_shift" in scheduler.config else "shift"
     return type(scheduler).from_config(scheduler.config, **{key: shift})
+
+
+def _unshifted(scheduler: Any) -> Any:
+    """A new scheduler of the same configuration that leaves the sigmas it is given as they are."""
+    bare = _shifted(scheduler, 1.0)
+    own = {"use_dynamic_shifting": False, "shift_terminal": None}
+    return type(bare).from_config(bare.config, **{key: value for key, value in own.items() if key in bare.config})
 
 
 def _check(scheduler: Any) -> None:

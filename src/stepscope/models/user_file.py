@@ -16,7 +16,7 @@ __all__ = ["object_of_file"]
 
 
 def object_of_file(source: str) -> Any:
-    """The live denoiser or pipeline that FILE.py:NAME names.
+    """The live denoiser, pipeline or task that FILE.py:NAME names.
 
     Raises:
         ModelLoadError: for a file that is missing or fails, a name that it does not have, a call that fails.
@@ -27,7 +27,7 @@ def object_of_file(source: str) -> Any:
         return found
     try:
         return found()
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # the user's code may raise anything
         raise ModelLoadError(
             f"{name}() of {path} failed ({first_line(error)}). It is called without arguments. Mend it."
         ) from error
@@ -53,6 +53,6 @@ def _run(path: Path) -> Any:
     sys.modules[module_name] = module  # dataclasses and inspect look a class's module up by name
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # the user's code may raise anything
+    except (Exception, SystemExit) as error:  # a script may also end itself
         raise ModelLoadError(f"The file {path} cannot be run ({first_line(error)}). Mend it.") from error
     return module

@@ -21,6 +21,8 @@ from stepscope.denoise import AbstractDenoiser, Address, Grid, Input, Prediction
 from stepscope.denoise.denoiser import CfgBranch
 from stepscope.errors import BadInputError
 from stepscope.models.attach import attach
+from stepscope.models.inputs import check_batch, check_input
+from stepscope.models.scheduler import pipeline_grid
 from stepscope.models.wan_codec import WanCodec
 from stepscope.shapes import LatentsBatch
 
@@ -85,15 +87,15 @@ class WanDenoiser(AbstractDenoiser):
         Raises:
             BadInputError: for an empty prompt, no 8-bit RGB first frame, a size or a number of frames not allowed.
         """
-        if not sample.prompt.strip():
-            raise BadInputError("The prompt came empty. A prompt has at least one word. Say what the video shall show.")
-        frame = sample.first_frame
-        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != "uint8":
+        check_input(sample)
+        shape = self.codec.latents_shape(sample.num_frames, *sample.first_frame.shape[:2])
+        sides = [length // patch for length, patch in zip(shape[1:], self._main.config.patch_size, strict=True)]
+        if max(sides) > (longest := self._main.config.rope_max_seq_len):
             raise BadInputError(
-                f"The first frame came as {frame.dtype} {list(frame.shape)}. It must be uint8 [height, width, 3]. "
-                "Convert it to 8-bit RGB."
+                f"The video came with {sides} tokens (frames, rows, columns). This transformer counts up to {longest} "
+                "a side. Choose a shorter or smaller one."
             )
-        return self.codec.latents_shape(sample.num_frames, *frame.shape[:2])
+        return shape
 
     @torch.no_grad()
     def condition(self, samples: Sequence[Input], guidance: float, negative_prompt: str | None) -> WanCondition:
@@ -102,7 +104,7 @@ class WanDenoiser(AbstractDenoiser):
         Raises:
             BadInputError: for guidance below 1, or samples of different sizes.
         """
-        _check_batch(samples, guidance)
+        check_batch(samples, guidance)
         prompts: dict[CfgBranch, list[str]] = {"cond": [sample.prompt for sample in samples]}
         if guidance > 1:
             prompts["uncond"] = [negative_prompt or ""] * len(samples)
@@ -113,6 +115,10 @@ class WanDenoiser(AbstractDenoiser):
             first_frame=torch.cat([first_frame for first_frame, _ in prepared]),
             free=prepared[0][1],
         )
+
+    def pipeline_grid(self, sample: Input, num_steps: int, shift: float | int | None) -> Grid:
+        """What the pipeline's scheduler does by itself, whatever the sample."""
+        return pipeline_grid(self.pipeline.scheduler, num_steps, shift)
 
     def expert(self, grid: Grid, step: int) -> str | None:
         """`"high_noise"` or `"low_noise"` as the stock call switches, None for a model with one expert."""
@@ -225,15 +231,3 @@ def _encoded(texts: Sequence[str], encode: Callable[[str], torch.Tensor]) -> tor
     """Embeddings [B, L, D]; equal texts are encoded once."""
     once = {text: encode(text) for text in dict.fromkeys(texts)}
     return torch.cat([once[text] for text in texts])
-
-
-def _check_batch(samples: Sequence[Input], guidance: float) -> None:
-    if not guidance >= 1:
-        raise BadInputError(
-            f"Guidance came as {guidance}. It must be 1 (one forward a prediction) or more. Choose 1 to go without."
-        )
-    sizes = {(sample.num_frames, *sample.first_frame.shape) for sample in samples}
-    if len(sizes) != 1:
-        raise BadInputError(
-            f"A batch came with samples of {len(sizes)} sizes. All must have one. Run each size on its own."
-        )

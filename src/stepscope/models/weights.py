@@ -72,8 +72,18 @@ def check_weights(folder: Path) -> None:
         for shard in sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())):
             if not (index.parent / shard).is_file():
                 raise ModelLoadError(f"{index.parent / shard} is missing, but its index names it. Fetch it again.")
+    for name in _components(folder):
+        _check_there(folder / name)
     for path in _files(folder, "*.safetensors"):
         _check_whole(path)
+
+
+def _check_there(component: Path) -> None:
+    """A component that the index names has a folder, and weights where it has the configuration of a network."""
+    if not component.is_dir():
+        raise ModelLoadError(f"{component} is missing, but model_index.json names it. Fetch or save the folder again.")
+    if (component / "config.json").is_file() and not any(component.glob("*.safetensors")):
+        raise ModelLoadError(f"{component} has no weights. A network has *.safetensors. Fetch or save it again.")
 
 
 def _check_whole(path: Path) -> None:
@@ -102,6 +112,10 @@ def _promised_size(path: Path) -> int | None:
 
 def _files(folder: Path, pattern: str) -> list[Path]:
     """The files of a pattern in the folder's components, in name order."""
+    return [path for name in _components(folder) for path in sorted((folder / name).glob(pattern))]
+
+
+def _components(folder: Path) -> list[str]:
+    """The components that the index names, in name order; what is null there, or no component, is none."""
     index = json.loads((folder / "model_index.json").read_text(encoding="utf-8"))
-    components = sorted(name for name in index if not name.startswith("_"))
-    return [path for name in components for path in sorted((folder / name).glob(pattern))]
+    return sorted(name for name, kind in index.items() if isinstance(kind, list) and all(kind))

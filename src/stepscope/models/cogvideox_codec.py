@@ -1,0 +1,118 @@
+"""Between frames and latents of a CogVideoX pipeline: its own VAE, its own pre- and postprocessing.
+
+    encode   z = k mode(VAE(2 p / 255 - 1))                 frames uint8 [T, Y, X, 3] -> latents [C, F, H, W]
+    decode   p = round(255 clamp(VAE⁻¹(z / k) / 2 + 1/2))   T = 8 n + 1
+
+k is the `scaling_factor` of the VAE's configuration.  The stock decoder gives 4 F frames for an even number of latent
+frames and 4 (F - 1) + 1 for an odd one, so F must be odd.  A transformer with temporal patches (CogVideoX 1.5) works on
+a latent frame more, put in front: encoding repeats the first one, decoding drops it, both as the stock pipeline does.
+Cost: one pass of the VAE, one video at a time.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image as Pillow
+
+from stepscope.errors import BadInputError, ModelLoadError
+from stepscope.shapes import Frames, Latents
+
+__all__ = ["CogVideoXCodec"]
+
+_STOCK_MULTIPLE = 8  # written into the stock pipeline's check of height and width, whatever the VAE
+
+
+class CogVideoXCodec:
+    """The VAE of a stock `CogVideoXImageToVideoPipeline`, and the sizes that it can take.
+
+    Attributes:
+        pipeline: the pipeline.
+        size_multiple: height and width must be multiples of these.
+        frame_multiple: the number of frames must be a multiple of this, plus 1.
+        padding: latent frames put in front, 0 or 1.
+    """
+
+    def __init__(self, pipeline: Any) -> None:
+        """Read the sizes off the pipeline's configuration.
+
+        Raises:
+            ModelLoadError: for temporal patches of more than 2 latent frames; no release has them.
+        """
+        config = pipeline.transformer.config
+        if config.patch_size_t not in (None, 1, 2):
+            raise ModelLoadError(
+                f"The transformer has temporal patches of {config.patch_size_t} latent frames. Supported are up to 2. "
+                "Give another model."
+            )
+        multiple = math.lcm(_STOCK_MULTIPLE, pipeline.vae_scale_factor_spatial * config.patch_size)
+        self.pipeline = pipeline
+        self.size_multiple = (multiple, multiple)
+        self.frame_multiple: int = 2 * pipeline.vae_scale_factor_temporal
+        self.padding = 1 if config.patch_size_t == 2 else 0
+
+    def latents_shape(self, num_frames: int, height: int, width: int) -> tuple[int, int, int, int]:
+        """(C, F, H, W) of a video's latents, the padding included.
+
+        Raises:
+            BadInputError: for a size or a number of frames that VAE and transformer cannot take.
+        """
+        self._check_size(height, width)
+        self._check_frames(num_frames)
+        frames = (num_frames - 1) // self.pipeline.vae_scale_factor_temporal + 1
+        spatial = self.pipeline.vae_scale_factor_spatial
+        channels = self.pipeline.transformer.config.in_channels // 2
+        return channels, frames + self.padding, height // spatial, width // spatial
+
+    @torch.no_grad()
+    def encode(self, frames: Frames) -> Latents:
+        """Scaled latents of a video, float32, by the mode of the VAE's posterior."""
+        self.latents_shape(*frames.shape[:3])
+        vae = self.pipeline.vae
+        pixels = self.pipeline.video_processor.preprocess([Pillow.fromarray(frame) for frame in frames])
+        video = pixels.transpose(0, 1)[None].to(device=self.pipeline._execution_device, dtype=vae.dtype)
+        latents = vae.encode(video).latent_dist.mode().float()[0] * self.pipeline.vae_scaling_factor_image
+        return torch.cat([latents[:, : self.padding], latents], dim=1)
+
+    @torch.no_grad()
+    def decode(self, latents: Latents) -> Frames:
+        """The frames that the stock pipeline would show for these latents, rounded to 8 bits."""
+        vae = self.pipeline.vae
+        kept = latents[:, self.padding :].transpose(0, 1)[None]
+        video = self.pipeline.decode_latents(kept.to(device=self.pipeline._execution_device, dtype=vae.dtype))
+        shown = self.pipeline.video_processor.postprocess_video(video, output_type="np")[0]
+        return (shown * 255).round().astype(np.uint8)
+
+    def _check_size(self, height: int, width: int) -> None:
+        self._check_positions(height, width)
+        rows, columns = self.size_multiple
+        if height % rows or width % columns or not height or not width:
+            nearest = f"{max(rows, height // rows * rows)}x{max(columns, width // columns * columns)}"
+            raise BadInputError(
+                f"The first frame came as {height}x{width} (height x width). This model takes multiples of "
+                f"{rows}x{columns}. Resize it, to {nearest} for instance."
+            )
+
+    def _check_positions(self, height: int, width: int) -> None:
+        config, spatial = self.pipeline.transformer.config, self.pipeline.vae_scale_factor_spatial
+        own_height, own_width = config.sample_height * spatial, config.sample_width * spatial
+        allowed = ""
+        if config.use_learned_positional_embeddings and (height, width) != (own_height, own_width):
+            allowed = "only"
+        if config.patch_size_t is not None and (height > own_height or width > own_width):
+            allowed = "up to"
+        if allowed:
+            raise BadInputError(
+                f"The first frame came as {height}x{width} (height x width). This model has positions for {allowed} "
+                f"{own_height}x{own_width}. Resize it to that."
+            )
+
+    def _check_frames(self, num_frames: int) -> None:
+        factor = self.frame_multiple
+        if num_frames < 1 or num_frames % factor != 1:
+            lower = max(num_frames - 1, 0) // factor * factor + 1
+            raise BadInputError(
+                f"The number of frames came as {num_frames}. This VAE takes {factor}n+1. "
+                f"Choose {lower} or {lower + factor}."
+            )

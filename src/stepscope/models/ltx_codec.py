@@ -1,0 +1,121 @@
+"""Between frames and latents of an LTX-Video pipeline: its own VAE, its own pre- and postprocessing.
+
+    encode   z = k (mode(VAE(2 p / 255 - 1)) - mean) / std        frames uint8 [T, Y, X, 3] -> latents [C, F, H, W]
+    decode   p = round(255 clamp(VAE⁻¹(z', t) / 2 + 1/2)),        T = f (F - 1) + 1,  f the temporal factor
+             z' = (1 - w) y + w n,  y = z std / k + mean          for a VAE with `timestep_conditioning`, else z' = y
+
+The last denoising step of such a VAE is its own: t is `decode_timestep`, w is `decode_noise_scale`.  Its noise n is
+drawn by a generator of seed 0, and so is what the layers of some decoders add (`decoder_inject_noise`); the global
+generator is as before afterwards.  So decoding is the stock call's with `generator=torch.Generator().manual_seed(0)`,
+preceded for the latter kind by `torch.manual_seed(0)`.  Encoding takes the mode, never a sample.  Cost: one pass of the
+VAE, one video at a time.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image as Pillow
+
+from stepscope.errors import BadInputError
+from stepscope.shapes import Frames, Image, Latents
+
+__all__ = ["LTXCodec"]
+
+_STOCK_MULTIPLE = 32  # written into the stock pipeline's check of height and width, whatever the VAE
+_NOISE_SEED = 0
+
+
+class LTXCodec:
+    """The VAE of a stock `LTXImageToVideoPipeline`, and the sizes that it can take.
+
+    Attributes:
+        pipeline: the pipeline.
+        size_multiple: height and width must be multiples of these.
+        frame_multiple: the number of frames must be a multiple of this, plus 1.
+        decode_timestep: t in [0, 1].
+        decode_noise_scale: w in [0, 1].
+    """
+
+    def __init__(
+        self, pipeline: Any, *, decode_timestep: float | int = 0.0, decode_noise_scale: float | int | None = None
+    ) -> None:
+        """Read the sizes off the pipeline's configuration; without a noise scale it is the time step, as stock."""
+        multiple = math.lcm(_STOCK_MULTIPLE, pipeline.vae_spatial_compression_ratio)
+        self.pipeline = pipeline
+        self.size_multiple = (multiple, multiple)
+        self.frame_multiple: int = pipeline.vae_temporal_compression_ratio
+        self.decode_timestep = decode_timestep
+        self.decode_noise_scale = decode_timestep if decode_noise_scale is None else decode_noise_scale
+
+    def latents_shape(self, num_frames: int, height: int, width: int) -> tuple[int, int, int, int]:
+        """(C, F, H, W) of a video's latents.
+
+        Raises:
+            BadInputError: for a size or a number of frames that VAE and transformer cannot take.
+        """
+        self._check_size(height, width)
+        self._check_frames(num_frames)
+        spatial, channels = self.pipeline.vae_spatial_compression_ratio, self.pipeline.transformer.config.in_channels
+        return channels, (num_frames - 1) // self.frame_multiple + 1, height // spatial, width // spatial
+
+    @torch.no_grad()
+    def encode(self, frames: Frames) -> Latents:
+        """Standardised latents of a video, float32, by the mode of the VAE's posterior."""
+        return self._encoded(frames, self.pipeline.vae.config.scaling_factor)
+
+    @torch.no_grad()
+    def first_frame(self, image: Image) -> Latents:
+        """The latents [C, 1, H, W] on which the pipeline conditions: the stock call leaves `scaling_factor` out."""
+        return self._encoded(image[None], 1.0)
+
+    @torch.no_grad()
+    def decode(self, latents: Latents) -> Frames:
+        """The frames that the stock pipeline would show for these latents, rounded to 8 bits."""
+        vae = self.pipeline.vae
+        z, timestep = self._unscaled(latents[None].to(self.pipeline._execution_device)).to(vae.dtype), None
+        if vae.config.timestep_conditioning:
+            noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(_NOISE_SEED), dtype=z.dtype).to(z)
+            timestep, w = (torch.tensor([value]).to(z) for value in (self.decode_timestep, self.decode_noise_scale))
+            z = (1 - w) * z + w * noise
+        with torch.random.fork_rng(devices=range(torch.cuda.device_count()), enabled=self._injects_noise):
+            if self._injects_noise:
+                torch.manual_seed(_NOISE_SEED)
+            video = vae.decode(z, timestep, return_dict=False)[0]
+        shown = self.pipeline.video_processor.postprocess_video(video, output_type="np")[0]
+        return (shown * 255).round().astype(np.uint8)
+
+    @property
+    def _injects_noise(self) -> bool:
+        return any(self.pipeline.vae.config.decoder_inject_noise)
+
+    def _encoded(self, frames: Frames, scaling_factor: float) -> Latents:
+        self.latents_shape(*frames.shape[:3])
+        vae = self.pipeline.vae
+        pixels = self.pipeline.video_processor.preprocess([Pillow.fromarray(frame) for frame in frames])
+        video = pixels.transpose(0, 1)[None].to(device=self.pipeline._execution_device, dtype=vae.dtype)
+        mode = vae.encode(video).latent_dist.mode().float()
+        return self.pipeline._normalize_latents(mode, vae.latents_mean, vae.latents_std, scaling_factor)[0]
+
+    def _unscaled(self, latents: torch.Tensor) -> torch.Tensor:
+        vae = self.pipeline.vae
+        return self.pipeline._denormalize_latents(latents, vae.latents_mean, vae.latents_std, vae.config.scaling_factor)
+
+    def _check_size(self, height: int, width: int) -> None:
+        rows, columns = self.size_multiple
+        if height % rows or width % columns or not height or not width:
+            nearest = f"{max(rows, height // rows * rows)}x{max(columns, width // columns * columns)}"
+            raise BadInputError(
+                f"The first frame came as {height}x{width} (height x width). This model takes multiples of "
+                f"{rows}x{columns}. Resize it, to {nearest} for instance."
+            )
+
+    def _check_frames(self, num_frames: int) -> None:
+        factor = self.frame_multiple
+        if num_frames < 1 or num_frames % factor != 1 % factor:
+            lower = max(num_frames - 1, 0) // factor * factor + 1
+            raise BadInputError(
+                f"The number of frames came as {num_frames}. This VAE takes {factor}n+1. "
+                f"Choose {lower} or {lower + factor}."
+            )
