@@ -19,8 +19,8 @@ def test_names_are_those_that_exist():
 
 
 def test_a_name_that_does_not_exist():
-    with pytest.raises(AttributeError, match="no attribute 'plan'"):
-        stepscope.plan  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        stepscope.nothing  # noqa: B018
 
 
 def test_importing_it_imports_neither_torch_nor_numpy():

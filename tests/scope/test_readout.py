@@ -102,3 +102,11 @@ def test_a_sample_without_solutions_cannot_be_read(maze):
     model = stepscope.load_model(Observer(maze))
     with pytest.raises(BadInputError, match="without solutions"):
         encode_solutions(model, maze.with_prompt("something else"))
+
+
+def test_solutions_of_another_size_are_told(maze):
+    small = tasks.Sample("go", np.zeros((8, 8, 3), np.uint8), 17, solutions=(np.ones((17, 8, 8, 3), np.uint8),))
+    model = stepscope.load_model(Observer(maze))
+    trace = model.denoise(maze, num_steps=2)
+    with pytest.raises(BadInputError, match=r"latents \[3, 17, 8, 8\] for a run of \[3, 17, 96, 96\]"):
+        read(trace, encode_solutions(model, small))

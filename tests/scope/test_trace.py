@@ -135,6 +135,15 @@ def test_a_result_that_is_not_the_last_estimate_is_decoded_by_itself(model, puzz
     assert np.array_equal(moved.frames(-1), trace.frames())
 
 
+def test_numbers_of_numpy_are_numbers(model, puzzle):
+    plain = model.denoise(puzzle, num_steps=2, seed=3, shift=4, guidance=1)
+    same = model.denoise(
+        puzzle, num_steps=np.int64(2), seed=np.int32(3), shift=np.float32(4), guidance=np.float64(1), recorders=[]
+    )
+    assert torch.equal(plain.latents, same.latents)
+    assert same.frames(np.int64(0)) is same.frames(0)
+
+
 @pytest.mark.parametrize("step", [STEPS, -STEPS - 1])
 def test_a_step_that_was_not_taken_has_no_frames(model, puzzle, step):
     trace = model.denoise(puzzle, num_steps=STEPS)
@@ -163,6 +172,18 @@ def test_scores_are_those_of_the_decoded_estimates(maze, solved):
 def test_without_a_task_there_are_no_scores(model, puzzle):
     trace = model.denoise(puzzle, num_steps=2)
     assert (list(trace.scores), trace.score) == ([None, None], None)
+
+
+def test_a_scorer_that_fails_is_told(model, puzzle):
+    class Broken:
+        name, version, palette, sample = "broken", 1, {}, None
+
+        def score(self, frames, sample):
+            raise KeyError("no\nluck")
+
+    trace = model.denoise(puzzle, num_steps=2)
+    with pytest.raises(BadInputError, match=r"Task 'broken' could not score a video \(KeyError"):
+        trace.verdict(0, Broken())
 
 
 def test_a_task_that_is_not_registered_gives_no_scores(model):
@@ -233,8 +254,10 @@ def test_recorders_leave_their_results_and_nothing_else(model, puzzle):
         ({"latents": torch.zeros(1, 2, 5, 4, 4)}, BadInputError, "they are a floating-point tensor [2, 5, 4, 4]"),
         ({"latents": torch.zeros(2, 5, 4, 4, dtype=torch.int64)}, BadInputError, "The latents came as torch.int64"),
         ({"latents": torch.full((2, 5, 4, 4), torch.nan)}, BadInputError, "The latents came with NaN or infinity."),
-        ({"latents": np.zeros((2, 5, 4, 4))}, BadInputError, "The latents came as ndarray."),
+        ({"latents": np.zeros((2, 5, 4, 4))}, BadInputError, "The latents came as ndarray float64 [2, 5, 4, 4]."),
         ({"recorders": [TokenEnergy()]}, PlanError, "token_energy came for a model without layers."),
+        ({"recorders": Sigmas()}, BadInputError, "Several are taken, as a list. Write recorders=[...]."),
+        ({"interventions": AddNoise("add", 1)}, BadInputError, "interventions came as AddNoise("),
         ({"recorders": [TokenEnergy]}, BadInputError, "came as a recorder."),
         ({"recorders": [Sigmas(), Sigmas()]}, BadInputError, "Recorders came with the names sigmas, sigmas."),
         ({"interventions": ["noise"]}, BadInputError, "'noise' came as an intervention."),
@@ -249,12 +272,27 @@ def test_what_cannot_be_used_is_refused_in_one_line(model, puzzle, options, erro
 
 
 @pytest.mark.parametrize(
+    ("give", "message"),
+    [
+        (lambda model: model.encode(np.zeros((5, 8, 8, 3))), "The frames came as ndarray float64 [5, 8, 8, 3]."),
+        (lambda model: model.encode(np.zeros((8, 8, 3), np.uint8)), "They must be uint8 [T, height, width, 3]."),
+        (lambda model: model.decode(torch.zeros(1, 2, 5, 4, 4)), "Allowed is a floating-point tensor [C, F, H, W]"),
+        (lambda model: model.decode(np.zeros((2, 5, 4, 4))), "The latents came as ndarray float64 [2, 5, 4, 4]."),
+    ],
+    ids=["floats", "picture", "batch", "array"],
+)
+def test_what_is_no_video_is_refused(model, give, message):
+    with pytest.raises(BadInputError, match=re.escape(message)):
+        give(model)
+
+
+@pytest.mark.parametrize(
     ("sample", "message"),
     [
         (3, "The sample came as int without prompt, first_frame, num_frames."),
         ("walk", "The sample came as str without"),
-        (Puzzle(first_frame=np.zeros((8, 8, 3))), "The first frame came as float64 [8, 8, 3]."),
-        (Puzzle(first_frame=np.zeros((8, 8), np.uint8)), "The first frame came as uint8 [8, 8]."),
+        (Puzzle(first_frame=np.zeros((8, 8, 3))), "The first frame came as ndarray float64 [8, 8, 3]."),
+        (Puzzle(first_frame=np.zeros((8, 8), np.uint8)), "The first frame came as ndarray uint8 [8, 8]."),
         (Puzzle(first_frame=None), "The first frame came as NoneType."),
         (Puzzle(prompt=None), "The prompt came as NoneType."),
         (Puzzle(num_frames=0), "num_frames came as 0."),

@@ -1,14 +1,17 @@
 """The mathematics of denoising: knows no model, no file, no plot.
 
 `schedule` where the steps are, `noise` what they start from, `denoiser` what a model must answer, `solver` how to move,
-`state` what is known between steps, `intervention` and `recorder` how to write and read, `loop` all of it at work.
+`state` what is known between steps, `intervention` and `recorder` how to write and read, `loop` all of it at work,
+`tree` many runs that share what they have in common, `rehearsal` all of it without a model.
 """
 
 from stepscope.denoise.denoiser import SITES, AbstractDenoiser, Address, Input, Prediction, SiteTap, Taps
-from stepscope.denoise.intervention import AbstractIntervention, View
+from stepscope.denoise.folds import Folds
+from stepscope.denoise.intervention import AbstractExchange, AbstractIntervention, Lent, View
 from stepscope.denoise.loop import Run, denoise, denoise_pair, steps
-from stepscope.denoise.noise import INITIAL, initial_latents, latents_noise, noise
+from stepscope.denoise.noise import ALL_FRAMES, INITIAL, initial_latents, latents_noise, noise, noise_generator
 from stepscope.denoise.recorder import PairedRecorder, Recorder, RunInfo, SiteEvent, StepEvent
+from stepscope.denoise.rehearsal import Rehearsal
 from stepscope.denoise.schedule import (
     Grid,
     clean_from_velocity,
@@ -19,22 +22,30 @@ from stepscope.denoise.schedule import (
 )
 from stepscope.denoise.solver import AbstractSolver, Euler, Heun
 from stepscope.denoise.state import DenoisingState
+from stepscope.denoise.tree import Fork, Leaf, grow
 
 __all__ = [
+    "ALL_FRAMES",
     "INITIAL",
     "SITES",
     "AbstractDenoiser",
+    "AbstractExchange",
     "AbstractIntervention",
     "AbstractSolver",
     "Address",
     "DenoisingState",
     "Euler",
+    "Folds",
+    "Fork",
     "Grid",
     "Heun",
     "Input",
+    "Leaf",
+    "Lent",
     "PairedRecorder",
     "Prediction",
     "Recorder",
+    "Rehearsal",
     "Run",
     "RunInfo",
     "SiteEvent",
@@ -45,11 +56,13 @@ __all__ = [
     "clean_from_velocity",
     "denoise",
     "denoise_pair",
+    "grow",
     "initial_latents",
     "interpolate",
     "latents_noise",
     "lever_arm",
     "noise",
+    "noise_generator",
     "paper_grid",
     "steps",
     "velocity_from_clean",

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from stepscope.denoise.schedule import Grid
+from stepscope.errors import PlanError
 from stepscope.shapes import LatentsBatch
 
 __all__ = ["SITES", "AbstractDenoiser", "Address", "Input", "Prediction", "SiteTap", "Taps"]
@@ -144,6 +145,18 @@ class AbstractDenoiser(ABC):
     @abstractmethod
     def condition(self, samples: Sequence[Input], guidance: float, negative_prompt: str | None) -> Any:
         """Encode prompts and first frames, once for a run; opaque to the engine."""
+
+    def begin(self, latents: LatentsBatch, grid: Grid) -> LatentsBatch:
+        """Noise of unit variance as the latents of step 0; the noise itself where the path begins at sigma 1."""
+        return latents
+
+    def pipeline_grid(self, sample: Input, num_steps: int, shift: float | int | None) -> Grid:
+        """The `pipeline` grid: where the model's own pipeline would step for a sample.
+
+        Raises:
+            PlanError: for a model without a scheduler.
+        """
+        raise PlanError("Schedule 'pipeline' was asked for. This model has no scheduler. Choose 'paper'.")
 
     @abstractmethod
     def expert(self, grid: Grid, step: int) -> str | None:

@@ -12,16 +12,25 @@ Of size zero it is the identity, costs nothing and declares no jump.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
 
-from stepscope.denoise.denoiser import Address, Site
-from stepscope.shapes import LatentsBatch
+from stepscope.denoise.denoiser import Address, Site, SiteTap
+from stepscope.errors import PlanError
+from stepscope.shapes import Frames, Latents, LatentsBatch
 
-__all__ = ["AbstractIntervention", "View"]
+__all__ = ["AbstractExchange", "AbstractIntervention", "Lent", "View", "no_codec"]
+
+Lent = Mapping[tuple[str, int | None, str | None], torch.Tensor]
+"""What a donor put out in the step: hidden [1, L, D] by (CFG branch, layer, site)."""
+
+
+def no_codec(frames: Frames) -> Latents:
+    """The encoder of a run that was given none."""
+    raise PlanError("A video was to be encoded. This run has no codec. Run it through a loaded model.")
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,7 @@ class View:
         samples: the samples of the batch.
         seeds: the seeds of the batch.
         clean_estimate: asks the model for the clean estimate of the unedited latents; each use is counted as a call.
+        encode: frames uint8 [T, Y, X, 3] -> latents [C, F, H, W], by the model's own codec.
     """
 
     step: int
@@ -43,6 +53,7 @@ class View:
     samples: Sequence[Any]
     seeds: Sequence[int]
     clean_estimate: Callable[[], LatentsBatch]
+    encode: Callable[[Frames], Latents] = no_codec
 
 
 class AbstractIntervention(ABC):
@@ -61,6 +72,11 @@ class AbstractIntervention(ABC):
         """Whether the edit is the identity by its size; the engine then leaves it out."""
         return False
 
+    @property
+    def asks_estimate(self) -> bool:
+        """Whether `edit_latents` may want the clean estimate; the order of work in a tree heeds it, no result does."""
+        return "latents" in self.reaches
+
     @abstractmethod
     def acts_at(self, step: int, num_steps: int) -> bool:
         """Whether it acts at `step` of a run of `num_steps` steps; refuses a run too short for what was asked."""
@@ -77,6 +93,29 @@ class AbstractIntervention(ABC):
         """What a layer puts out in place of `hidden` [B, L, D]; None leaves it."""
         return None
 
+    def site_taps(self) -> tuple[SiteTap, ...]:
+        """What is attached for one step: `edit_site` on `sites`, unless one edit has to remember another's site."""
+        return tuple(SiteTap(site, self.edit_site) for site in self.sites)
+
     def attention_mask(self, address: Address) -> torch.Tensor | None:
         """Bool [F, F], True where a query frame (row) may see a key frame (column); None leaves all visible."""
         return None
+
+
+class AbstractExchange(AbstractIntervention):
+    """An edit that takes what another branch of the same tree puts out in the same step.
+
+    Attributes:
+        donor: name of that branch.
+    """
+
+    donor: str
+
+    @property
+    @abstractmethod
+    def places(self) -> frozenset[tuple[Site, int]]:
+        """The sites and layers that it wants to see of the donor."""
+
+    @abstractmethod
+    def taps(self, lent: Lent) -> tuple[SiteTap, ...]:
+        """The edit of one prediction, given what the donor put out."""

@@ -8,19 +8,20 @@ Never calls a pipeline's `__call__`, keeps nothing between steps but the state, 
 Cost: N predictions, plus those that interventions and solver ask for.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from stepscope.denoise.denoiser import AbstractDenoiser, Address, Prediction, SiteTap, Taps
-from stepscope.denoise.intervention import AbstractIntervention, View
-from stepscope.denoise.recorder import PairedRecorder, Recorder, RunInfo, SiteEvent, StepEvent
+from stepscope.denoise.denoiser import AbstractDenoiser, Prediction, SiteTap, Taps
+from stepscope.denoise.folds import Folds
+from stepscope.denoise.intervention import AbstractIntervention, View, no_codec
+from stepscope.denoise.recorder import PairedRecorder, Recorder, RunInfo, StepEvent
 from stepscope.denoise.schedule import Grid
 from stepscope.denoise.solver import AbstractSolver
 from stepscope.denoise.state import DenoisingState
-from stepscope.shapes import LatentsBatch
+from stepscope.shapes import Frames, Latents, LatentsBatch
 
-__all__ = ["Run", "denoise", "denoise_pair", "steps"]
+__all__ = ["Conditions", "Run", "Step", "denoise", "denoise_pair", "edits_of", "steps"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Run:
         guidance: classifier-free guidance; 1 makes one forward a prediction.
         negative_prompt: prompt of the unconditional forward.
         interventions: applied in this order.
+        encode: frames -> latents of one video, for interventions that bring a video.
     """
 
     denoiser: AbstractDenoiser
@@ -46,10 +48,14 @@ class Run:
     guidance: float = 1.0
     negative_prompt: str | None = None
     interventions: Sequence[AbstractIntervention] = ()
+    encode: Callable[[Frames], Latents] = no_codec
 
     def start(self, latents: LatentsBatch, step: int = 0) -> DenoisingState:
         """The state from which `latents` are denoised, at `step`, with a solver that remembers nothing yet."""
-        return DenoisingState(latents.to(self.denoiser.device), step, self.solver.init(self.grid))
+        latents = latents.to(self.denoiser.device)
+        if step == 0:
+            latents = self.denoiser.begin(latents, self.grid)
+        return DenoisingState(latents, step, self.solver.start(self.grid, self.seeds))
 
     @property
     def info(self) -> RunInfo:
@@ -63,16 +69,16 @@ class Run:
 
 
 @dataclass
-class _Step:
+class Step:
     """One step being taken: the only place where calls are counted."""
 
     run: Run
     step: int
-    conditions: "_Conditions"
-    taps: Taps = field(default_factory=Taps)
+    conditions: "Conditions"
     calls: int = 0
 
     def predict(self, latents: LatentsBatch, step: int, taps: Taps) -> Prediction:
+        """Ask the model, given what it is shown at this step."""
         run, condition = self.run, self.conditions.at(self.step)
         prediction = run.denoiser.predict(latents, step, run.grid, condition, run.guidance, taps)
         self.calls += prediction.model_calls
@@ -92,15 +98,27 @@ class _Step:
             run.samples,
             run.seeds,
             lambda: self.predict(unedited, state.step, Taps()).clean,
+            run.encode,
         )
         for editor in editors:
             latents = editor.edit_latents(latents, view)
         memory = run.solver.jump(state.solver_state, grid, state.step)
         return replace(state, latents=latents, solver_state=memory)
 
+    def taken(self, state: DenoisingState, prediction: Prediction, edits: Taps) -> tuple[StepEvent, DenoisingState]:
+        """The step's event and the state after it, given what the model says of the edited state."""
+        run = self.run
+        following = run.solver.step(
+            state, prediction, run.grid, lambda latents, step: self.predict(latents, step, edits)
+        )
+        if following.step == run.grid.num_steps:
+            final = run.denoiser.finish(following.latents, self.conditions.at(state.step))
+            following = replace(following, latents=final)
+        return _event(run, state, prediction, following, self.calls), following
+
 
 @dataclass
-class _Conditions:
+class Conditions:
     """Encoded inputs, encoded again only when an intervention hands the model another sample."""
 
     run: Run
@@ -108,6 +126,7 @@ class _Conditions:
     encoded: Any = None
 
     def at(self, step: int) -> Any:
+        """The condition of a step."""
         run = self.run
         samples = tuple(run.samples)
         for editor in run.active(step):
@@ -123,19 +142,14 @@ def steps(
     run: Run, start: DenoisingState, observers: Sequence[SiteTap] = ()
 ) -> Iterator[tuple[StepEvent, DenoisingState]]:
     """Take the steps of a run one by one, giving each step's event and the state after it."""
-    state, conditions = start, _Conditions(run)
+    state, conditions = start, Conditions(run)
     while state.step < run.grid.num_steps:
-        now = _Step(run, state.step, conditions)
+        now = Step(run, state.step, conditions)
         state = now.edited(state)
-        edits = _edits(run, state.step)
+        edits = edits_of(run, state.step)
         prediction = now.predict(state.latents, state.step, replace(edits, sites=(*edits.sites, *observers)))
-        following = run.solver.step(
-            state, prediction, run.grid, lambda latents, step, now=now, edits=edits: now.predict(latents, step, edits)
-        )
-        if following.step == run.grid.num_steps:
-            final = run.denoiser.finish(following.latents, conditions.at(state.step))
-            following = replace(following, latents=final)
-        yield _event(run, state, prediction, following, now.calls), following
+        event, following = now.taken(state, prediction, edits)
+        yield event, following
         state = following
 
 
@@ -143,23 +157,13 @@ def denoise(
     run: Run, start: DenoisingState, recorders: Sequence[Recorder] = ()
 ) -> tuple[list[StepEvent], DenoisingState, dict[str, Any]]:
     """Take every step and fold the recorders: the events, the last state, and {recorder name: result}."""
-    folds = {recorder.name: recorder.init(run.info) for recorder in recorders}
-
-    def observe(recorder: Recorder, hidden: Any, address: Address) -> None:
-        folds[recorder.name] = recorder.update(folds[recorder.name], SiteEvent(address, hidden))
-
-    observers = [
-        SiteTap(site, lambda hidden, address, r=recorder: observe(r, hidden, address))
-        for recorder in recorders
-        for site in getattr(recorder, "sites", ())
-    ]
+    folds = Folds.begun(recorders, run.info)
     events, state = [], start
-    for event, following in steps(run, start, observers):
-        for recorder in recorders:
-            folds[recorder.name] = recorder.update(folds[recorder.name], event)
+    for event, following in steps(run, start, folds.observers()):
+        folds.update(event)
         events.append(event)
         state = following
-    return events, state, {recorder.name: recorder.finish(folds[recorder.name]) for recorder in recorders}
+    return events, state, folds.finish()
 
 
 def denoise_pair(
@@ -173,13 +177,15 @@ def denoise_pair(
     return {recorder.name: recorder.finish(folds[recorder.name]) for recorder in recorders}
 
 
-def _edits(run: Run, step: int) -> Taps:
+def edits_of(run: Run, step: int) -> Taps:
+    """What the interventions of a run attach to the insides of the model at `step`."""
     active = run.active(step)
-    sites = tuple(SiteTap(site, i.edit_site) for i in active if "site" in i.reaches for site in i.sites)
+    sites = tuple(tap for i in active if "site" in i.reaches for tap in i.site_taps())
     return Taps(sites, tuple(i.attention_mask for i in active if "attention" in i.reaches))
 
 
 def _event(run: Run, state: DenoisingState, prediction: Prediction, following: DenoisingState, calls: int) -> StepEvent:
+    """What recorders are told of a step."""
     return StepEvent(
         step=state.step,
         sigma=run.grid.sigma(state.step),

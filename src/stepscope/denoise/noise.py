@@ -4,7 +4,8 @@
 
 Batch, order, device count and what was drawn before change nothing, so a branch can be run alone or in company.
 Drawn on the CPU in float32 by torch's Mersenne Twister; cost is that of `torch.randn`.
-The latents at the start of a run use step `INITIAL`; interventions use the step at which they act.
+The latents at the start of a run use step `INITIAL`; interventions use the step at which they act; a solver that draws
+noise of its own draws it for all frames at once, at frame `ALL_FRAMES`.
 """
 
 import hashlib
@@ -13,9 +14,10 @@ import torch
 
 from stepscope.shapes import Latents
 
-__all__ = ["INITIAL", "initial_latents", "latents_noise", "noise"]
+__all__ = ["ALL_FRAMES", "INITIAL", "initial_latents", "latents_noise", "noise", "noise_generator"]
 
 INITIAL = -1
+ALL_FRAMES = -1
 
 
 def noise(seed: int, step: int, frame: int, shape: tuple[int, ...]) -> torch.Tensor:
@@ -27,9 +29,13 @@ def noise(seed: int, step: int, frame: int, shape: tuple[int, ...]) -> torch.Ten
         frame: latent frame index.
         shape: shape of the result, usually (C, H, W).
     """
+    return torch.randn(shape, generator=noise_generator(seed, step, frame), dtype=torch.float32)
+
+
+def noise_generator(seed: int, step: int, frame: int) -> torch.Generator:
+    """The generator, on the CPU, of which one frame's noise is drawn."""
     digest = hashlib.sha256(f"{seed}/{step}/{frame}".encode()).digest()
-    generator = torch.Generator("cpu").manual_seed(int.from_bytes(digest[:8], "big") >> 1)
-    return torch.randn(shape, generator=generator, dtype=torch.float32)
+    return torch.Generator("cpu").manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
 def latents_noise(seed: int, step: int, shape: tuple[int, int, int, int]) -> Latents:

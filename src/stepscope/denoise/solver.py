@@ -9,7 +9,7 @@ arXiv 2202.02435).  Schedulers of diffusers are wrapped as solvers in `models`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from stepscope.denoise.denoiser import Prediction
@@ -30,6 +30,10 @@ class AbstractSolver(ABC):
     @abstractmethod
     def init(self, grid: Grid) -> Any:
         """The memory with which a run starts."""
+
+    def start(self, grid: Grid, seeds: Sequence[int]) -> Any:
+        """The same for a run with these seeds, one a row; differs from `init` for solvers that draw noise only."""
+        return self.init(grid)
 
     @abstractmethod
     def step(self, state: DenoisingState, prediction: Prediction, grid: Grid, evaluate: Evaluate) -> DenoisingState:

@@ -1,7 +1,12 @@
 """Interventions: edits of a run, as frozen values that can be written down and read back.
 
-`AddNoise` puts noise into the latents.  To write one of your own, subclass `denoise.AbstractIntervention` as a frozen
-dataclass and pass it to `model.denoise(..., interventions=[...])`; nothing has to be registered.
+latents     `AddNoise`, `WrongPlan`, `HoldFrames`, `Jump`
+inputs      `SwitchPrompt`, `SwitchCondition`
+layers      `ScaleLayer`, `SkipLayer`, `Swap` (from another branch of a plan)
+attention   `BlockFrames`
+
+To write one of your own, subclass `denoise.AbstractIntervention` as a frozen dataclass and pass it to
+`model.denoise(..., interventions=[...])` or to a `Branch`; nothing has to be registered.
 """
 
 from typing import Any
@@ -9,11 +14,53 @@ from typing import Any
 from stepscope.denoise import AbstractIntervention, View
 from stepscope.errors import UnknownNameError
 from stepscope.interventions.add_noise import AddNoise
+from stepscope.interventions.block_frames import BlockFrames
+from stepscope.interventions.donors import Corrupted, corrupt
+from stepscope.interventions.hold_frames import HoldFrames
 from stepscope.interventions.json_form import JsonForm
+from stepscope.interventions.jump import Jump
+from stepscope.interventions.layers import ScaleLayer, SkipLayer
+from stepscope.interventions.pixels import Pixels
+from stepscope.interventions.swap import Swap
+from stepscope.interventions.switches import SwitchCondition, SwitchPrompt
+from stepscope.interventions.wrong_plan import WrongPlan
 
-__all__ = ["AbstractIntervention", "AddNoise", "JsonForm", "View", "from_json", "to_json"]
+__all__ = [
+    "AbstractIntervention",
+    "AddNoise",
+    "BlockFrames",
+    "Corrupted",
+    "HoldFrames",
+    "JsonForm",
+    "Jump",
+    "Pixels",
+    "ScaleLayer",
+    "SkipLayer",
+    "Swap",
+    "SwitchCondition",
+    "SwitchPrompt",
+    "View",
+    "WrongPlan",
+    "corrupt",
+    "from_json",
+    "to_json",
+]
 
-_KINDS: dict[str, type[JsonForm]] = {"AddNoise": AddNoise}
+_KINDS: dict[str, type[JsonForm]] = {
+    kind.__name__: kind
+    for kind in (
+        AddNoise,
+        BlockFrames,
+        HoldFrames,
+        Jump,
+        ScaleLayer,
+        SkipLayer,
+        Swap,
+        SwitchCondition,
+        SwitchPrompt,
+        WrongPlan,
+    )
+}
 
 
 def to_json(intervention: JsonForm) -> dict[str, Any]:

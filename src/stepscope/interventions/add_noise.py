@@ -13,7 +13,6 @@ part of an `add` out again.  Cost: nothing, but one prediction for each step of 
 """
 
 import math
-import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar, cast
@@ -22,6 +21,7 @@ import torch
 
 from stepscope.denoise import AbstractIntervention, View, noise
 from stepscope.errors import BadInputError, UnknownNameError
+from stepscope.interventions.indices import Indices, acts, checked_strength, sorted_indices, within
 from stepscope.interventions.json_form import JsonForm
 from stepscope.shapes import LatentsBatch
 
@@ -29,8 +29,6 @@ __all__ = ["MODES", "AddNoise"]
 
 MODES = ("replace", "add", "vp", "renoise")
 """The ways to mix noise in."""
-
-_Indices = tuple[int, ...] | None
 
 
 @dataclass(frozen=True)
@@ -61,8 +59,8 @@ class AddNoise(JsonForm, AbstractIntervention):
         if self.mode not in MODES:
             raise UnknownNameError.of("mode of AddNoise", self.mode, MODES)
         # A frozen dataclass settles its fields once, here; every spelling of the same indices becomes one value.
-        object.__setattr__(self, "steps", _indices("steps", self.steps))
-        object.__setattr__(self, "latent_frames", _indices("latent_frames", self.latent_frames))
+        object.__setattr__(self, "steps", sorted_indices("steps", self.steps))
+        object.__setattr__(self, "latent_frames", sorted_indices("latent_frames", self.latent_frames))
         object.__setattr__(self, "strength", _strength(self.strength, self.mode))
 
     @property
@@ -70,16 +68,18 @@ class AddNoise(JsonForm, AbstractIntervention):
         """Whether the strength is 0."""
         return self.strength == 0
 
+    @property
+    def asks_estimate(self) -> bool:
+        """Only `renoise` does."""
+        return self.mode == "renoise"
+
     def acts_at(self, step: int, num_steps: int) -> bool:
         """Whether it acts at `step`.
 
         Raises:
             BadInputError: If the run is too short for one of the steps.
         """
-        steps = cast(_Indices, self.steps)
-        if steps is not None:
-            _within("steps", steps, num_steps)
-        return steps is None or step in steps
+        return acts(self, cast(Indices, self.steps), step, num_steps)
 
     def edit_latents(self, latents: LatentsBatch, view: View) -> LatentsBatch:
         """The latents with noise in the chosen frames.
@@ -88,8 +88,8 @@ class AddNoise(JsonForm, AbstractIntervention):
             BadInputError: If the video is too short for one of the latent frames.
         """
         _, channels, num_frames, height, width = latents.shape
-        frames = cast(_Indices, self.latent_frames) or tuple(range(num_frames))
-        _within("latent_frames", frames, num_frames)
+        frames = cast(Indices, self.latent_frames) or tuple(range(num_frames))
+        within(self, "latent_frames", frames, num_frames)
         e = torch.stack([noise(self.seed, view.step, frame, (channels, height, width)) for frame in frames], dim=1)
         edited = latents.clone()
         edited[:, :, frames] = self._mixed(latents[:, :, frames], e.to(latents), frames, view)
@@ -103,32 +103,11 @@ class AddNoise(JsonForm, AbstractIntervention):
         return keep[self.mode] * latents + a * e
 
 
-def _indices(name: str, value: int | Iterable[int] | None) -> _Indices:
-    if value is None:
-        return None
-    try:
-        several = value if isinstance(value, Iterable) else (value,)
-        indices = tuple(sorted({operator.index(index) for index in several}))
-    except TypeError:
-        indices = ()
-    if not indices or indices[0] < 0:
-        raise BadInputError(
-            f"{name} came as {value!r}. Allowed are indices from 0 up, one or several, or None for all. "
-            f"Give for example {name}=3 or {name}=[3, 4]."
-        )
-    return indices
-
-
-def _within(name: str, indices: tuple[int, ...], length: int) -> None:
-    if indices[-1] >= length:
-        raise BadInputError(
-            f"AddNoise has {name} up to {indices[-1]}. This run has 0 to {length - 1}. Leave out those beyond."
-        )
-
-
 def _strength(value: float | int, mode: str) -> float:
-    limit = math.inf if mode == "add" else 1.0
-    if not (isinstance(value, int | float) and 0 <= value <= limit and math.isfinite(value)):
-        allowed = "numbers from 0 up" if mode == "add" else "0 to 1"
-        raise BadInputError(f"strength came as {value!r}. Mode {mode!r} allows {allowed}. Give 1 for all of the noise.")
+    if mode != "add":
+        return checked_strength(value, f"Mode {mode!r} allows")
+    if not (isinstance(value, int | float) and 0 <= value < math.inf):
+        raise BadInputError(
+            f"strength came as {value!r}. Mode 'add' allows numbers from 0 up. Give 1 for all of the noise."
+        )
     return float(value)

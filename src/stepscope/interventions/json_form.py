@@ -7,6 +7,7 @@ from dataclasses import MISSING, Field, fields
 from typing import Any
 
 from stepscope.errors import BadInputError
+from stepscope.interventions.pixels import Pixels
 
 __all__ = ["JsonForm"]
 
@@ -14,12 +15,11 @@ _KEY = "intervention"
 
 
 class JsonForm:
-    """What a frozen dataclass of JSON values needs in order to be written down and read back."""
+    """What a frozen dataclass of JSON values and `Pixels` needs in order to be written down and read back."""
 
     def to_json(self) -> dict[str, Any]:
         """The class name under `intervention`, and every field by name."""
-        values = {field.name: getattr(self, field.name) for field in _fields(type(self))}
-        return {_KEY: type(self).__name__} | {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+        return {_KEY: type(self).__name__} | {f.name: _plain(getattr(self, f.name)) for f in _fields(type(self))}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Any:
@@ -36,7 +36,17 @@ class JsonForm:
                 f"JSON of an intervention came as {name!r} with fields {', '.join(sorted(given)) or 'none'}. "
                 f"{cls.__name__} has {', '.join(sorted(known))}. Write it with to_json."
             )
-        return cls(**given)
+        return cls(**{key: _value(value) for key, value in given.items()})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Pixels):
+        return value.to_json()
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _value(value: Any) -> Any:
+    return Pixels.from_json(value) if isinstance(value, dict) else value
 
 
 def _fields(cls: Any) -> tuple[Field, ...]:

@@ -6,20 +6,40 @@ Cost of `denoise`: one prediction a step (two with Heun; each two forwards with 
 for; nothing is decoded.  One sample at a time, so that company never changes a result.
 """
 
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsFloat, SupportsIndex
 
 import torch
 
 from stepscope import models
-from stepscope.denoise import Grid, Recorder, Run, denoise, initial_latents, paper_grid
-from stepscope.errors import PlanError, UnknownNameError
-from stepscope.scope.checks import check_attached, check_finite, check_latents, check_sample, whole_number
+from stepscope.denoise import (
+    AbstractIntervention,
+    DenoisingState,
+    Grid,
+    Leaf,
+    Run,
+    denoise,
+    initial_latents,
+    paper_grid,
+)
+from stepscope.errors import UnknownNameError
+from stepscope.scope.checks import (
+    check_alone,
+    check_attached,
+    check_frames,
+    check_latents,
+    check_sample,
+    check_text,
+    check_video_latents,
+    finite_number,
+    whole_number,
+)
 from stepscope.scope.trace import Trace
 from stepscope.shapes import Frames, Latents
 
-__all__ = ["SCHEDULES", "Model", "load_model"]
+__all__ = ["SCHEDULES", "Model", "load_model", "once_each"]
 
 SCHEDULES = ("paper", "pipeline")
 """The two grids: the paper's, and whatever a pipeline's scheduler does."""
@@ -63,12 +83,14 @@ class Model:
         """Hash of the weights, to which every finding is pinned."""
         return self.loaded.weights_hash
 
-    def encode(self, frames: Frames) -> Latents:
+    def encode(self, frames: Any) -> Latents:
         """Standardised latents [C, F, H, W] of frames uint8 [T, Y, X, 3]: the mode of the VAE, never a draw."""
+        check_frames(frames)
         return self.loaded.encode(frames).detach().cpu()
 
-    def decode(self, latents: Latents) -> Frames:
+    def decode(self, latents: Any) -> Frames:
         """Frames uint8 [T, Y, X, 3] of standardised latents [C, F, H, W]."""
+        check_video_latents(latents)
         with torch.no_grad():
             return self.loaded.decode(latents.to(self.loaded.denoiser.device))
 
@@ -76,16 +98,16 @@ class Model:
         self,
         sample: Any,
         *,
-        num_steps: int = 20,
-        seed: int = 0,
-        guidance: float | int | None = None,
+        num_steps: SupportsIndex = 20,
+        seed: SupportsIndex = 0,
+        guidance: SupportsFloat | None = None,
         solver: str = "euler",
         schedule: str = "paper",
-        shift: float | int | None = None,
+        shift: SupportsFloat | None = None,
         latents: Any = None,
         negative_prompt: str | None = None,
-        recorders: Sequence[Any] = (),
-        interventions: Sequence[Any] = (),
+        recorders: Any = (),
+        interventions: Any = (),
     ) -> Trace:
         """Run the model on a sample, from noise to video, and keep what it believed at every step.
 
@@ -99,59 +121,100 @@ class Model:
             shift: shift of the grid; None for the model's own.
             latents: floating-point tensor [C, F, H, W] to start from in place of the seed's noise.
             negative_prompt: prompt of the unconditional forward.
-            recorders: folds over the run.
-            interventions: edits of the run.
+            recorders: folds over the run, a list or tuple.
+            interventions: edits of the run, in the order in which they act.
 
         Raises:
             UserError: If any of these cannot be used.
         """
         check_sample(sample)
         check_attached(recorders, interventions, self.num_layers)
-        guidance = self.card.guidance if guidance is None else guidance
-        check_finite("guidance", guidance)
-        run = Run(
+        check_alone(interventions)
+        run = self.run_of(
+            sample,
+            num_steps=num_steps,
+            seed=seed,
+            guidance=guidance,
+            solver=solver,
+            schedule=schedule,
+            shift=shift,
+            negative_prompt=negative_prompt,
+            interventions=interventions,
+        )
+        start = self.start_of(run, latents)
+        with torch.no_grad():
+            taken = Leaf(*denoise(run, start, recorders))
+        return self.trace_of(run, taken, torch.float32 if latents is None else latents.dtype)
+
+    def run_of(
+        self,
+        sample: Any,
+        *,
+        num_steps: SupportsIndex,
+        seed: SupportsIndex,
+        guidance: SupportsFloat | None = None,
+        solver: str = "euler",
+        schedule: str = "paper",
+        shift: SupportsFloat | None = None,
+        negative_prompt: str | None = None,
+        interventions: Sequence[AbstractIntervention] = (),
+        encode: Callable[[Frames], Latents] | None = None,
+    ) -> Run:
+        """The run that `denoise` takes with the same arguments.
+
+        Args:
+            sample: this argument and those not listed are as in `denoise`.
+            num_steps: N >= 1.
+            seed: seed of the noise.
+            guidance: classifier-free guidance.
+            solver: name of the solver.
+            schedule: name of the schedule.
+            shift: shift of the grid.
+            negative_prompt: prompt of the unconditional forward.
+            interventions: edits of the run.
+            encode: how interventions come by the latents of a video; None for the model's own, each video once.
+
+        Raises:
+            UserError: If any of these cannot be used.
+        """
+        check_text("negative_prompt", negative_prompt or "")
+        return Run(
             denoiser=self.loaded.denoiser,
-            grid=self._grid(schedule, whole_number("num_steps", num_steps, 1), shift),
+            grid=self._grid(
+                sample,
+                schedule,
+                whole_number("num_steps", num_steps, 1),
+                None if shift is None else finite_number("shift", shift),
+            ),
             solver=models.solver_named(solver, getattr(self.pipeline, "scheduler", None)),
             samples=(sample,),
             seeds=(whole_number("seed", seed),),
-            guidance=float(guidance),
+            guidance=finite_number("guidance", self.card.guidance if guidance is None else guidance),
             negative_prompt=negative_prompt,
             interventions=tuple(interventions),
+            encode=encode or once_each(self.encode),
         )
-        return self._traced(run, self._start(run, latents), recorders)
 
-    def _grid(self, schedule: str, num_steps: int, shift: float | int | None) -> Grid:
-        if shift is not None:
-            check_finite("shift", shift)
-        match schedule:
-            case "paper":
-                return paper_grid(num_steps, float(self.card.shift if shift is None else shift))
-            case "pipeline" if self.pipeline is None:
-                raise PlanError("Schedule 'pipeline' was asked for. This model has no scheduler. Choose 'paper'.")
-            case "pipeline":
-                return models.pipeline_grid(self.pipeline.scheduler, num_steps, shift)
-        raise UnknownNameError.of("schedule", schedule, SCHEDULES)
-
-    def _start(self, run: Run, latents: Any) -> Latents:
+    def start_of(self, run: Run, latents: Any = None) -> DenoisingState:
+        """Where a run starts: from `latents` [C, F, H, W], or from the noise of its seed."""
         shape = run.denoiser.latents_shape(run.samples[0])
         if latents is None:
-            return initial_latents(run.seeds[0], shape)
+            latents = initial_latents(run.seeds[0], shape)
         check_latents(latents, shape)
-        return latents.detach()
+        return run.start(latents.detach()[None])
 
-    def _traced(self, run: Run, start: Latents, recorders: Sequence[Recorder]) -> Trace:
-        with torch.no_grad():
-            events, end, records = denoise(run, run.start(start[None]), recorders)
+    def trace_of(self, run: Run, taken: Leaf, dtype: torch.dtype = torch.float32, branch: str = "clean") -> Trace:
+        """The trace of a run that was taken, from latents of `dtype`."""
+        number = torch.promote_types(dtype, torch.float32)  # a family may compute in more, see CogVideoX
         return Trace(
             sample=run.samples[0],
             seed=run.seeds[0],
             sigmas=run.grid.sigmas.cpu(),
-            latents=_stacked([*(event.latents for event in events), end.latents]),
-            clean_estimates=_stacked([event.clean for event in events]),
-            cond_estimates=_stacked([event.cond for event in events]),
-            model_calls=sum(event.model_calls for event in events),
-            records=records,
+            latents=_stacked([*(event.latents for event in taken.events), taken.end.latents], number),
+            clean_estimates=_stacked([event.clean for event in taken.events], number),
+            cond_estimates=_stacked([event.cond for event in taken.events], number),
+            model_calls=sum(event.model_calls for event in taken.events),
+            records=taken.records,
             model=self.name,
             weights_hash=self.weights_hash,
             guidance=run.guidance,
@@ -160,9 +223,17 @@ class Model:
             solver=run.solver.name,
             negative_prompt=run.negative_prompt,
             interventions=tuple(run.interventions),
-            branch="clean",
+            branch=branch,
             decode=self.decode,
         )
+
+    def _grid(self, sample: Any, schedule: str, num_steps: int, shift: float | None) -> Grid:
+        match schedule:
+            case "paper":
+                return paper_grid(num_steps, float(self.card.shift) if shift is None else shift)
+            case "pipeline":
+                return self.loaded.denoiser.pipeline_grid(sample, num_steps, shift)
+        raise UnknownNameError.of("schedule", schedule, SCHEDULES)
 
 
 def load_model(
@@ -188,5 +259,18 @@ def load_model(
     return Model(models.load(x, device=device, dtype=dtype, loras=loras, revision=revision))
 
 
-def _stacked(batches: list[torch.Tensor]) -> torch.Tensor:
-    return torch.stack([batch[0] for batch in batches]).detach().cpu()
+def once_each(encode: Callable[[Frames], Latents]) -> Callable[[Frames], Latents]:
+    """An encoder that encodes equal videos once; it keeps what it made for as long as it lives."""
+    known: dict[bytes, Latents] = {}
+
+    def encoded(frames: Frames) -> Latents:
+        key = hashlib.sha256(f"{frames.shape}".encode() + frames.tobytes()).digest()
+        if key not in known:
+            known[key] = encode(frames)
+        return known[key]
+
+    return encoded
+
+
+def _stacked(batches: list[torch.Tensor], number: torch.dtype) -> torch.Tensor:
+    return torch.stack([batch[0].detach().to("cpu", number) for batch in batches])

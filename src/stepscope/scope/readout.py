@@ -127,8 +127,17 @@ def encode_solutions(model: Model, sample: Any) -> Solutions:
 
 
 def read(trace: Trace, solutions: Solutions) -> Reading:
-    """Read knowledge and choice off a trace."""
+    """Read knowledge and choice off a trace.
+
+    Raises:
+        BadInputError: If the solutions are no latents of the run's shape, or the still video is one of them.
+    """
     candidates, still, sigmas = solutions.candidates, solutions.still, trace.sigmas
+    if candidates.shape[1:] != trace.latents.shape[1:]:
+        raise BadInputError(
+            f"The solutions came as latents {list(candidates.shape[1:])} for a run of {list(trace.latents.shape[1:])}. "
+            "They must have the same shape. Choose a sample of the size and number of frames that the model makes."
+        )
     estimates, result = trace.cond_estimates, trace.latents[-1]
     observed = [ideal_observer(x, s, candidates) for x, s in zip(trace.latents[:-1], sigmas[:-1], strict=True)]
     rollout = observer_rollout(trace.latents[0], sigmas, candidates)

@@ -9,48 +9,61 @@ from typing import Any
 
 import numpy as np
 
+from stepscope.analysis import separation
+from stepscope.scope.readout import Solutions
 from stepscope.scope.trace import Trace
-from stepscope.store import StoredTrace
-from stepscope.tasks import Score
+from stepscope.store import Fields, StoredTrace
+from stepscope.tasks import Score, Task
 
 __all__ = ["stored"]
 
 _FACTS = ("prompt", "num_frames", "task", "seed", "state")
 
 
-def stored(trace: Trace, steps: Iterable[int | None] = (None,)) -> StoredTrace:
+def stored(
+    trace: Trace,
+    steps: Iterable[int | None] = (None,),
+    *,
+    task: Task | None = None,
+    solutions: Solutions | None = None,
+) -> StoredTrace:
     """Turn a trace into what the store keeps.
 
     Args:
         trace: the run.
         steps: steps whose frames are kept and whose clean estimates are scored; None for the result.
+        task: who scores; None for the registered task that the sample names.
+        solutions: the sample's, encoded, if they are known: their separation is kept as `sample["delta"]`.
     """
     kept = dict.fromkeys(steps)
+    verdicts = {step: _facts(trace.verdict(step, task)) for step in kept}
     return StoredTrace(
         sigmas=trace.sigmas,
         latents=trace.latents,
         clean_estimates=trace.clean_estimates,
         images={step: trace.frames(step) for step in kept},
-        scores=tuple(_facts(trace.verdict(step)) if step in kept else None for step in range(trace.num_steps)),
+        scores=tuple(verdicts.get(step) for step in range(trace.num_steps)),
         model_calls=trace.model_calls,
-        sample=_sample(trace.sample),
+        sample=_sample(trace.sample, solutions),
         seed=trace.seed,
         branch=trace.branch,
         records=dict(_arrays(trace.records)),
+        score=verdicts.get(None),
     )
 
 
-def _facts(score: Score | None) -> dict[str, object] | None:
-    return None if score is None else {**asdict(score), "flags": list(score.flags)}
+def _facts(score: Score | None) -> Fields | None:
+    return None if score is None else Fields(asdict(score), flags=list(score.flags))
 
 
-def _sample(sample: Any) -> dict[str, object]:
-    return {
-        **{name: getattr(sample, name, None) for name in _FACTS},
-        "first_frame": sample.first_frame,
-        "solutions": tuple(getattr(sample, "solutions", ())),
-        "masks": dict(getattr(sample, "masks", {})),
-    }
+def _sample(sample: Any, solutions: Solutions | None) -> Fields:
+    known = {} if solutions is None else {"delta": separation(solutions.candidates, solutions.still)}
+    return Fields(
+        {name: getattr(sample, name, None) for name in _FACTS} | known,
+        first_frame=sample.first_frame,
+        solutions=tuple(getattr(sample, "solutions", ())),
+        masks=dict(getattr(sample, "masks", {})),
+    )
 
 
 def _arrays(records: Mapping[str, Any]) -> Iterable[tuple[str, np.ndarray]]:

@@ -7,7 +7,7 @@ frames(k)           the same as a video; decoded when it is first asked for, the
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, overload
+from typing import Any, SupportsIndex, overload
 
 import numpy as np
 import torch
@@ -16,8 +16,10 @@ from jaxtyping import Float
 from stepscope import tasks
 from stepscope.denoise import AbstractIntervention
 from stepscope.errors import BadInputError
+from stepscope.scope.checks import whole_number
+from stepscope.scope.scoring import scored
 from stepscope.shapes import Frames, Latents, Sigmas, Trajectory
-from stepscope.tasks import Score
+from stepscope.tasks import Score, Task
 
 __all__ = ["Scores", "Trace"]
 
@@ -77,7 +79,7 @@ class Trace:
         """N."""
         return len(self.clean_estimates)
 
-    def frames(self, step: int | None = None) -> Frames:
+    def frames(self, step: SupportsIndex | None = None) -> Frames:
         """The decoded clean estimate of a step, or the result.
 
         Args:
@@ -107,13 +109,26 @@ class Trace:
         """The verdict on the result; None if no known task can give one."""
         return self.verdict()
 
-    def verdict(self, step: int | None = None) -> Score | None:
-        """The verdict on the frames of a step, None for those of the result; None if no known task can give one."""
+    def verdict(self, step: SupportsIndex | None = None, task: Task | None = None) -> Score | None:
+        """The verdict on the frames of a step, None for those of the result.
+
+        Args:
+            step: as for `frames`.
+            task: who scores; None for the registered task that the sample names.
+
+        Returns:
+            The score; None if no known task can give one.
+
+        Raises:
+            BadInputError: If the run has no such step, or the task's scorer fails.
+        """
         step = None if step is None else _step(step, self.num_steps)
-        name = getattr(self.sample, "task", None)
-        if name is None or name not in tasks.names():
-            return None
-        return tasks.get(name).score(self.frames(step), self.sample)
+        if task is None:
+            name = getattr(self.sample, "task", None)
+            if name not in tasks.names():
+                return None
+            task = tasks.get(name)
+        return scored(self.frames(step), self.sample, task)
 
 
 @dataclass(frozen=True)
@@ -126,10 +141,10 @@ class Scores(Sequence[Score | None]):
         return self.trace.num_steps
 
     @overload
-    def __getitem__(self, step: int | None) -> Score | None: ...
+    def __getitem__(self, step: SupportsIndex | None) -> Score | None: ...
     @overload
     def __getitem__(self, step: slice) -> tuple[Score | None, ...]: ...
-    def __getitem__(self, step: int | slice | None) -> Score | tuple[Score | None, ...] | None:
+    def __getitem__(self, step: SupportsIndex | slice | None) -> Score | tuple[Score | None, ...] | None:
         if isinstance(step, slice):
             return tuple(self.trace.verdict(index) for index in range(len(self))[step])
         return self.trace.verdict(step)
@@ -138,9 +153,10 @@ class Scores(Sequence[Score | None]):
         return (self.trace.verdict(step) for step in range(len(self)))
 
 
-def _step(step: int, num_steps: int) -> int:
-    if not -num_steps <= step < num_steps:
+def _step(step: Any, num_steps: int) -> int:
+    index = whole_number("step", step)
+    if not -num_steps <= index < num_steps:
         raise BadInputError(
-            f"Step {step} was asked for. This run has steps 0 to {num_steps - 1}. Leave the step out for the result."
+            f"Step {index} was asked for. This run has steps 0 to {num_steps - 1}. Leave the step out for the result."
         )
-    return step % num_steps
+    return index % num_steps
