@@ -1,17 +1,22 @@
-"""Find a shape: draw a frame around the shape that the prompt names.
+"""Find a shape: draw a frame around the shape that the prompt names, or around the odd one.
 
-A blank field with a few coloured shapes, each in a place of a 3 x 3 layout, no two alike.  Same picture, other prompt,
-other answer: the target stands in the prompt alone, so that the split by content keeps all prompts of a picture
-together.  The frame is drawn clockwise from its top left corner, 24 blocks of 4 px, one after the other.
+A blank field with a few coloured shapes, each in a place of a 3 x 3 layout.  With `named=True` no two are alike.  Same
+picture, other prompt, other answer: the target stands in the prompt alone, so that the split by content keeps all
+prompts of a picture together.  With `named=False` all are alike but one, or but two, which also differ from each other:
+either of them is the odd one, two answers in separate places.  The frame is drawn clockwise from its top left corner,
+24 blocks of 4 px, one after the other.
 
-Dials: `count` of shapes (2–6) and `num_frames`.  State: {"items": [{"colour", "kind", "corner" [y, x]}, …]}.
+Dials: `count` of shapes (2–6, at least 4 if none is named), `named`, `odd` (1, 2 or None for either) and `num_frames`.
+State: {"items": [{"colour", "kind", "corner" [y, x]}, …]}.
 
-A video succeeds if the shapes stay, every video frame's marks are the beginning of the target's frame, never shrinking
+A video succeeds if the shapes stay, every video frame's marks are the beginning of one target's frame, never shrinking
 and never jumping, and the last one shows it whole, with no mark around another shape and no unclear block.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -19,6 +24,7 @@ import numpy as np
 
 from stepscope.errors import BadInputError
 from stepscope.tasks import blocks
+from stepscope.tasks.masks import LazyMasks
 from stepscope.tasks.sample import Sample, Score, Split, check_split, split_of, unreadable
 
 __all__ = ["FindShape", "with_prompt"]
@@ -43,32 +49,47 @@ PERIMETER = 4 * (BOX - 1)
 UNREAD = 2
 JUMP = 4
 TRIES = 10_000
+ODD_PROMPT = "Mark the odd one."
 Item = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class FindShape:
-    """Pictures of shapes, one of which the prompt names."""
+    """Pictures of shapes, one of which the prompt names or is odd."""
 
     name: str = "find-shape"
     version: int = 1
     palette = PALETTE
 
-    def sample(self, seed: int, *, split: Split = "test", count: int = 4, num_frames: int = 17) -> Sample:
-        """The picture with this seed, and a prompt that names one of its shapes.
+    def sample(
+        self,
+        seed: int,
+        *,
+        split: Split = "test",
+        count: int = 4,
+        named: bool = True,
+        odd: int | None = None,
+        num_frames: int = 17,
+    ) -> Sample:
+        """The picture with this seed, and a prompt that names one of its shapes or asks for the odd one.
 
         Args:
             seed: any non-negative integer.
             split: `"test"` or `"train"`, by content of the picture.
-            count: shapes in the picture, 2–6.
+            count: shapes in the picture, 2–6; at least 4 if none is named.
+            named: whether the prompt names the shape.
+            odd: odd shapes in the picture, 1 or 2, if none is named; None for either, equally often.
             num_frames: frames of the video, at least 2.
         """
         check_split(split)
         _check_dials(seed, count, num_frames)
+        _check_odd(count, named, odd)
         rng = np.random.default_rng([seed, count, 7])
-        state = draw_state(rng, split, count)
-        target = int(rng.integers(count))
-        return from_state(state, target, num_frames=num_frames, seed=seed)
+        if named:
+            state = draw_state(rng, split, count)
+            return from_state(state, int(rng.integers(count)), num_frames=num_frames, seed=seed)
+        odd = int(rng.integers(1, 3)) if odd is None else odd
+        return from_state(draw_state(rng, split, count, odd), None, num_frames=num_frames, seed=seed)
 
     def score(self, frames: np.ndarray, sample: Sample) -> Score:
         """The verdict on `frames` uint8 [T, H, W, 3]; see the head of this file for the rule."""
@@ -76,9 +97,9 @@ class FindShape:
         if refused is not None:
             return refused
         items = (sample.state or {})["items"]
-        target = target_of(sample.prompt, items)
         marks = np.stack([_marks(frames, item) for item in items])
-        return _verdict(frames, items, target, marks)
+        verdicts = [_verdict(frames, items, target, marks) for target in targets_of(sample.prompt, items)]
+        return max(verdicts, key=lambda score: (bool(score.success), score.progress))
 
 
 def with_prompt(sample: Sample, *, other: bool = True) -> Sample:
@@ -90,29 +111,33 @@ def with_prompt(sample: Sample, *, other: bool = True) -> Sample:
     return from_state(state, target, num_frames=sample.num_frames, seed=sample.seed)
 
 
-def draw_state(rng: np.random.Generator, split: Split, count: int) -> dict[str, Any]:
-    """Draw pictures until one belongs to the split."""
+def draw_state(rng: np.random.Generator, split: Split, count: int, odd: int = 0) -> dict[str, Any]:
+    """Draw pictures until one belongs to the split; `odd` shapes differ from all others, or (0) no two are alike."""
     for _ in range(TRIES):
-        state = {"items": _draw_items(rng, count)}
+        state = {"items": _draw_items(rng, count, odd)}
         if split_of(state) == split:
             return state
     raise BadInputError(f"No picture of {count} shapes belongs to the {split} split. Choose another count.")
 
 
-def from_state(state: Mapping[str, Any], target: int, *, num_frames: int = 17, seed: int | None = None) -> Sample:
-    """The sample of a picture whose prompt names the shape with index `target`."""
+def from_state(
+    state: Mapping[str, Any], target: int | None, *, num_frames: int = 17, seed: int | None = None
+) -> Sample:
+    """The sample of a picture whose prompt names the shape with index `target`, or (None) asks for the odd one."""
     items = state["items"]
-    picture, order = draw_picture(state), order_map(items[target])
-    solution = blocks.paint_video(picture, order, PERIMETER, num_frames, PALETTE["mark"], None)
+    picture, prompt = draw_picture(state), ODD_PROMPT if target is None else prompt_for(items[target])
     return Sample(
-        prompt=prompt_for(items[target]),
+        prompt=prompt,
         first_frame=picture,
         num_frames=num_frames,
         task="find-shape",
         seed=seed,
-        solutions=(solution,),
+        solutions=tuple(
+            blocks.paint_video(picture, order_map(items[index]), PERIMETER, num_frames, PALETTE["mark"], None)
+            for index in targets_of(prompt, items)
+        ),
         state=state,
-        masks={item_name(item): _item_mask(item, num_frames) for item in items},
+        masks=LazyMasks(partial(_masks, items, num_frames)),
     )
 
 
@@ -135,6 +160,14 @@ def target_of(prompt: str, items: list[Item]) -> int:
             f"{', '.join(map(item_name, items))}. Use one of these names."
         )
     return named[0]
+
+
+def targets_of(prompt: str, items: list[Item]) -> list[int]:
+    """Indices of the shapes that a prompt asks for: the one that it names, or all that are odd."""
+    if prompt != ODD_PROMPT:
+        return [target_of(prompt, items)]
+    looks = Counter(map(item_name, items))
+    return [index for index, item in enumerate(items) if looks[item_name(item)] == 1]
 
 
 def draw_picture(state: Mapping[str, Any]) -> np.ndarray:
@@ -166,8 +199,9 @@ def _ring() -> list[tuple[int, int]]:
     return top + right + bottom + left
 
 
-def _draw_items(rng: np.random.Generator, count: int) -> list[dict[str, Any]]:
-    looks = rng.choice(len(COLOURS) * len(KINDS), size=count, replace=False)
+def _draw_items(rng: np.random.Generator, count: int, odd: int) -> list[dict[str, Any]]:
+    looks = rng.choice(len(COLOURS) * len(KINDS), size=odd + 1 if odd else count, replace=False)
+    looks = looks[np.arange(count).clip(max=odd)] if odd else looks
     places = rng.choice(9, size=count, replace=False)
     shifts = rng.integers(0, 2, size=(count, 2)) * blocks.BLOCK
     return [
@@ -196,6 +230,15 @@ def _stencil(kind: str) -> np.ndarray:
 def _shape_corner(item: Item) -> tuple[int, int]:
     inset = (BOX * blocks.BLOCK - SHAPE) // 2
     return item["corner"][0] + inset, item["corner"][1] + inset
+
+
+def _masks(items: list[Item], num_frames: int) -> dict[str, np.ndarray]:
+    """Where each shape is; the second of two that are alike is `red circle 2`, and so on."""
+    masks: dict[str, np.ndarray] = {}
+    for index, item in enumerate(items):
+        alike = sum(item_name(other) == item_name(item) for other in items[:index])
+        masks[item_name(item) + (f" {alike + 1}" if alike else "")] = _item_mask(item, num_frames)
+    return masks
 
 
 def _item_mask(item: Item, num_frames: int) -> np.ndarray:
@@ -265,3 +308,14 @@ def _check_dials(seed: int, count: int, num_frames: int) -> None:
         raise BadInputError(f"Count came as {count}. A picture has 2 to 6 shapes. Choose one of these.")
     if num_frames < 2:
         raise BadInputError(f"Frames came as {num_frames}. A frame takes at least 2 to draw. Ask for more.")
+
+
+def _check_odd(count: int, named: bool, odd: int | None) -> None:
+    if named and odd is not None:
+        raise BadInputError(f"Odd came as {odd} for a named shape. It takes named=False. Give that, or leave odd out.")
+    if odd not in (1, 2, None):
+        raise BadInputError(f"Odd came as {odd}. It is 1, 2 or None. Choose one of these.")
+    if not named and count < 4:
+        raise BadInputError(
+            f"Count came as {count} without a name. An odd one takes 4 to 6 shapes. Choose one of these."
+        )
