@@ -90,7 +90,7 @@ _CLAIMS = (
     Claim(
         "excess-multiplicity",
         "The model keeps several candidates alive where the ideal observer has already chosen.",
-        "share of steps with model multiplicity >= 1.5 where the state-matched observer has <= 1.1",
+        "share of all steps with model multiplicity >= 1.5 and state-matched observer <= 1.1, several solutions",
         0.05,
         "the observer's own estimates, read in the same way, show none",
     ),
@@ -104,9 +104,9 @@ _CLAIMS = (
     Claim(
         "superposition",
         "Early clean estimates overlay several answers more often than an ideal observer would.",
-        "share of puzzles with several candidates visible at step 0, model minus state-matched observer",
+        "share of the first quarter of the steps with several candidates visible, model minus state-matched observer",
         0.05,
-        "puzzles with one solution show none",
+        "the results of the same runs, read in the same way, show none",
     ),
     Claim(
         "working-memory",
@@ -118,7 +118,7 @@ _CLAIMS = (
     Claim(
         "self-correction",
         "Wrong intermediate answers turn right more often than right ones turn wrong.",
-        "share of runs with a change from wrong to right minus share with a change from right to wrong",
+        "share of runs with a finished wrong answer that turns right minus share with a right one that turns wrong",
         0.02,
         "the observer's rollout from the same noise shows no such surplus",
     ),
@@ -195,7 +195,7 @@ _CLAIMS = (
     Claim(
         "early-commitment",
         "The answer is settled in the first half of the steps.",
-        "share of all runs, censored ones included, whose choice is committed before half of the steps",
+        "share of all runs, censored ones included, committed before half of the steps, several solutions",
         0.5,
         "answers of another puzzle's candidates are not committed",
     ),

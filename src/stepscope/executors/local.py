@@ -9,21 +9,19 @@ predictions, N decodings, and one encoding of each right answer.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import torch
 
-from stepscope.analysis import separation
 from stepscope.denoise import RunInfo
 from stepscope.executors.recording import Recording, sample_digest
-from stepscope.executors.rows import Verdicts, reading_rows, score_rows
-from stepscope.executors.scoring import verdicts_of
+from stepscope.executors.rows import reading_rows, score_rows
 from stepscope.executors.summary import Outcome, planned_calls, summarise
 from stepscope.executors.watchers import Ticker, rehearse
 from stepscope.scope import Model, Solutions, Trace, encode_solutions, read, stored
-from stepscope.store import Identity, Row, Unit, Writer, build_table, trace_to_unit, unit_key
+from stepscope.store import Identity, Row, StoredTrace, Unit, Writer, build_table, trace_to_unit, unit_key
 
 __all__ = ["Job", "carry_out", "prepare"]
 
@@ -132,26 +130,17 @@ def _computed(
     for step in range(trace.num_steps):
         trace.frames(step)
         tick()
-    verdicts = verdicts_of(trace, job.recording.task)
-    kept = stored(trace, [*range(trace.num_steps), None])
-    delta = {} if solutions is None else {"delta": separation(solutions.candidates, solutions.still)}
-    kept = replace(
-        kept,
-        scores=tuple(asdict(score) for score in verdicts.steps) if verdicts else kept.scores,
-        sample={**kept.sample, **delta},
-    )
+    kept = stored(trace, [*range(trace.num_steps), None], task=job.recording.task, solutions=solutions)
     unit = trace_to_unit(kept, key, job.model.weights_hash)
-    return replace(unit, facts={**unit.facts, "rows": list(_cells(trace, verdicts, solutions))})
+    return replace(unit, facts={**unit.facts, "rows": list(_cells(trace, kept, solutions))})
 
 
-def _cells(trace: Trace, verdicts: Verdicts | None, solutions: Solutions | None) -> Iterator[dict[str, Any]]:
+def _cells(trace: Trace, kept: StoredTrace, solutions: Solutions | None) -> Iterator[dict[str, Any]]:
     """Every row of a run, as it is stored with its unit."""
-    sigmas = trace.sigmas.tolist()
     yield {"metric": "model_calls", "value": float(trace.model_calls)}
-    if verdicts is not None:
-        yield from score_rows(verdicts, sigmas)
+    yield from score_rows(kept)
     if solutions is not None:
-        yield from reading_rows(read(trace, solutions), sigmas)
+        yield from reading_rows(read(trace, solutions), trace.sigmas.tolist())
 
 
 def _rows(job: Job, unit: Unit) -> list[Row]:
@@ -184,6 +173,7 @@ def _config(recording: Recording, model: Model, info: RunInfo) -> dict[str, Any]
         "guidance": float(model.card.guidance if guidance is None else guidance),
         "shift": info.grid.shift,
         "task": recording.task.name if recording.task else None,
+        "task_version": recording.task.version if recording.task else None,
         "samples": [sample_digest(sample)[:12] for sample in recording.samples],
         "seeds": list(recording.seeds),
         **recording.asked,

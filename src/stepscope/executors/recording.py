@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from stepscope import recorders
 from stepscope.denoise import Recorder
 from stepscope.errors import BadInputError
@@ -29,15 +31,17 @@ class ModelReference:
         source: name, folder, hub id, or FILE.py:NAME.
         device: where it computes.
         dtype: its number type; None is the model's own.
+        loras: (expert, file) of what is merged into its weights.
     """
 
     source: str
     device: str = "cpu"
     dtype: str | None = None
+    loras: tuple[tuple[str, str], ...] = ()
 
     def load(self) -> Model:
         """The model."""
-        return load_model(self.source, device=self.device, dtype=self.dtype)
+        return load_model(self.source, device=self.device, dtype=self.dtype, loras=dict(self.loras))
 
 
 @dataclass(frozen=True)
@@ -99,14 +103,20 @@ class Recording:
 
 
 def sample_digest(sample: Any) -> str:
-    """A sample's content: picture, prompt, number of frames and puzzle, as 64 hexadecimal digits."""
-    picture = hashlib.sha256(sample.first_frame.tobytes()).hexdigest()
+    """A sample's content, everything that is stored of it, as 64 hexadecimal digits."""
     return digest(
         {
-            "first_frame": [picture, *sample.first_frame.shape],
+            "first_frame": _array_digest(sample.first_frame),
+            "masks": {name: _array_digest(mask) for name, mask in getattr(sample, "masks", {}).items()},
             "num_frames": sample.num_frames,
             "prompt": sample.prompt,
+            "seed": getattr(sample, "seed", None),
+            "solutions": [_array_digest(frames) for frames in getattr(sample, "solutions", ())],
             "state": getattr(sample, "state", None),
             "task": getattr(sample, "task", None),
         }
     )
+
+
+def _array_digest(array: np.ndarray) -> list[object]:
+    return [hashlib.sha256(array.tobytes()).hexdigest(), str(array.dtype), *array.shape]

@@ -5,35 +5,21 @@ so that a table is made again without a model.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from stepscope.scope import Reading
-from stepscope.tasks import Score
+from stepscope.store import StoredTrace
 
-__all__ = ["Verdicts", "reading_rows", "score_rows"]
+__all__ = ["reading_rows", "score_rows"]
 
 Cells = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Verdicts:
-    """The scores of a run.
-
-    Attributes:
-        steps: of each step's clean estimate, [N].
-        result: of the result.
-    """
-
-    steps: Sequence[Score]
-    result: Score
-
-
-def score_rows(verdicts: Verdicts, sigmas: Sequence[float]) -> Iterator[Cells]:
-    """Success, progress and answer of every step, and of the result, which has no step."""
-    for step, score in enumerate(verdicts.steps):
-        yield from ({"step": step, "sigma": sigmas[step], **cells} for cells in _score(score))
-    yield from _score(verdicts.result)
+def score_rows(trace: StoredTrace) -> Iterator[Cells]:
+    """Success, progress and answer of every step that was scored, and of the result, which has no step."""
+    for step, score in enumerate(trace.scores):
+        yield from ({"step": step, "sigma": float(trace.sigmas[step]), **cells} for cells in _score(score))
+    yield from _score(trace.score)
 
 
 def reading_rows(reading: Reading, sigmas: Sequence[float]) -> Iterator[Cells]:
@@ -52,11 +38,13 @@ def reading_rows(reading: Reading, sigmas: Sequence[float]) -> Iterator[Cells]:
     yield from _finals(reading)
 
 
-def _score(score: Score) -> Iterator[Cells]:
+def _score(score: Mapping[str, Any] | None) -> Iterator[Cells]:
     """What could not be scored has no success, which is not 0."""
-    yield {"metric": "success", "value": None if score.success is None else float(score.success)}
-    yield {"metric": "progress", "value": float(score.progress)}
-    yield {"metric": "answer", "text": score.answer}
+    if score is None:
+        return
+    yield {"metric": "success", "value": None if score["success"] is None else float(score["success"])}
+    yield {"metric": "progress", "value": float(score["progress"])}
+    yield {"metric": "answer", "text": score["answer"]}
 
 
 def _curve(metric: str, values: Any, sigmas: Sequence[float], where: Mapping[str, Any]) -> Iterator[Cells]:

@@ -1,0 +1,118 @@
+"""From what somebody asks to a plan that can begin: an experiment, a model, puzzles, seeds, settings.
+
+    samples = 8   the puzzles of the task's seeds 0 to 7        samples = [3, 9]   those of these seeds
+
+Everything that can be refused is refused here, before a step is taken or a byte is written.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stepscope import tasks
+from stepscope.errors import BadInputError, StepscopeError
+from stepscope.executors import Job, ModelReference, Recording, Settings, prepare, sample_digest
+from stepscope.experiments.registry import Experiment
+from stepscope.scope import Model
+from stepscope.tasks import Task
+
+__all__ = ["Question", "ask"]
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """An experiment that can begin.
+
+    Attributes:
+        experiment: What is measured.
+        job: On which runs.
+    """
+
+    experiment: Experiment
+    job: Job
+
+
+def ask(
+    experiment: Experiment,
+    model: Model,
+    *,
+    task: Any,
+    samples: int | Iterable[Any] = 8,
+    seeds: int | Iterable[int] = (0,),
+    settings: Settings | None = None,
+    split: str = "test",
+    dials: Mapping[str, Any] | None = None,
+) -> Question:
+    """Prepare an experiment.
+
+    Args:
+        experiment: What to measure, see `registry`.
+        model: On what.
+        task: A task, or the name of one.
+        samples: Number of puzzles, or the seeds that make them, or the samples themselves.
+        seeds: Seeds of the noise; each puzzle is run with each.
+        settings: How to denoise.
+        split: "test" or "train".
+        dials: Dials of the task.
+
+    Raises:
+        UserError: If any of these cannot be used.
+    """
+    task = tasks.get(task)
+    dials = dict(dials or {})
+    asked = _asked(samples)
+    drawn = [each if hasattr(each, "first_frame") else _drawn(task, each, split, dials) for each in asked]
+    _check(drawn)
+    recording = Recording(
+        ModelReference(model.name, str(model.loaded.denoiser.device)),
+        drawn,
+        (seeds,) if isinstance(seeds, int) else tuple(dict.fromkeys(seeds)),
+        Settings() if settings is None else settings,
+        task,
+        asked={
+            "experiment": experiment.name,
+            "options": vars(experiment),
+            "split": split,
+            "dials": dials,
+            "sample_seeds": [getattr(each, "seed", each) for each in asked],
+            "task_version": task.version,
+        },
+    )
+    return Question(experiment, prepare(recording, model))
+
+
+def _asked(samples: int | Iterable[Any]) -> Sequence[Any]:
+    if isinstance(samples, int):
+        if samples < 1:
+            raise BadInputError(f"samples came as {samples}. Allowed is 1 or more. Give the number of puzzles.")
+        return range(samples)
+    return list(samples)
+
+
+def _drawn(task: Task, seed: int, split: Any, dials: Mapping[str, Any]) -> Any:
+    """The sample; a task may be the user's own, and a dial's value may be anything."""
+    try:
+        return task.sample(seed, split=split, **dials)
+    except StepscopeError:
+        raise
+    except Exception as error:
+        told = ", ".join(f"{name}={value!r}" for name, value in dials.items()) or "no dials"
+        raise BadInputError(
+            f"Task {task.name!r} could not make sample {seed} with {told} ({type(error).__name__}: {error}). "
+            "Give its dials values that it takes, or mend its sample()."
+        ) from error
+
+
+def _check(samples: Sequence[Any]) -> None:
+    """Refuse puzzles that cannot be measured, and the same one twice, which would be counted as two."""
+    for sample in samples:
+        if not len(getattr(sample, "solutions", ())):
+            raise BadInputError(
+                f"Sample {getattr(sample, 'seed', None)} lists no solutions. Knowledge and choice are measured against "
+                "all valid solution videos. Choose a task, or dials, for which they are listed."
+            )
+    if len({sample_digest(sample) for sample in samples}) < len(samples):
+        raise BadInputError(
+            f"Of the {len(samples)} samples some are the same puzzle. Each puzzle counts once in an interval. "
+            "Give other sample seeds, fewer samples, or larger puzzles."
+        )

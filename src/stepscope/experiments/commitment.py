@@ -1,0 +1,51 @@
+"""Commitment: what the model knows and what it has chosen at every step, beside two ideal observers.
+
+    knowledge R     distance of the clean estimate from the hull of the solutions;  only its fall is computation
+    choice          where in the hull, and over how many solutions it is spread (multiplicity)
+    state-matched   the observer shown the model's own latents      rollout   the observer from the model's own noise
+
+On top of these curves: when choice and knowledge are settled (censored where never), how often several answers are kept
+alive after the observer has chosen, how often an answer is changed, whether all latent frames settle together, and what
+seeds have in common.  Everything is read in the latents: a run costs its N predictions and no decoding.
+
+Source of the behaviours: *Demystifying Video Reasoning* (arXiv 2603.16870), which shows them on single videos.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from stepscope.analysis.claims import Verdict
+from stepscope.executors import Finding, Measured
+from stepscope.experiments import commitment_ledger, commitment_measures, commitment_summary
+from stepscope.scope import Solutions, Trace
+
+__all__ = ["Commitment"]
+
+
+@dataclass(frozen=True)
+class Commitment:
+    """Knowledge and choice along the steps; it has no options."""
+
+    name: ClassVar[str] = "commitment"
+    emits: ClassVar[tuple[str, ...]] = (
+        "exploration-then-convergence",
+        "excess-multiplicity",
+        "early-commitment",
+        "superposition",
+        "working-memory",
+        "self-correction",
+        "perception-before-action",
+    )
+
+    def measure(self, traces: Sequence[Trace], solutions: Solutions, foreign: Solutions | None) -> Measured:
+        """Read the runs of one puzzle."""
+        return commitment_measures.measure(traces, solutions, foreign)
+
+    def claims(self, findings: Sequence[Finding]) -> list[Verdict]:
+        """Hold what was found against the claims, in the order of `emits`."""
+        return [commitment_ledger.judge(id, findings) for id in self.emits]
+
+    def metrics(self, findings: Sequence[Finding], sigmas: Sequence[float]) -> dict[str, Any]:
+        """Sum up what was found."""
+        return commitment_summary.summarise(findings, sigmas)

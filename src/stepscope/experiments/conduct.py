@@ -1,0 +1,159 @@
+"""Carry out an experiment: measure, judge, sum up, and keep it where a folder is given.
+
+    result = stepscope.run("commitment", "embedded", task="maze-two-goals", samples=16, num_steps=20)
+
+With `out` the folder can be resumed, and holds the same bytes whenever the same thing is run.
+"""
+
+import os
+import platform
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from stepscope import store
+from stepscope.executors import Settings, measure_puzzles, planned_calls
+from stepscope.experiments import registry
+from stepscope.experiments.asking import Question, ask
+from stepscope.experiments.outcome import Result
+from stepscope.experiments.registry import Experiment
+from stepscope.scope import Model, load_model
+
+__all__ = ["carry_out", "planned", "run"]
+
+_COMPUTED_WITH = ("stepscope", "torch", "diffusers", "transformers", "numpy", "safetensors", "pyarrow", "pillow")
+
+
+def run(
+    experiment: str | Experiment,
+    model: Any,
+    *,
+    task: Any,
+    samples: int | Iterable[Any] = 8,
+    seeds: int | Iterable[int] = (0,),
+    num_steps: int = 20,
+    out: str | os.PathLike[str] | None = None,
+    guidance: float | int | None = None,
+    solver: str = "euler",
+    schedule: str = "paper",
+    shift: float | int | None = None,
+    negative_prompt: str | None = None,
+    split: str = "test",
+    dials: Mapping[str, Any] | None = None,
+    device: str = "cpu",
+    dtype: str | None = None,
+    overwrite: bool = False,
+    **options: Any,
+) -> Result:
+    """Run an experiment on a model.
+
+    Args:
+        experiment: Its name, or an experiment with its options set.
+        model: A loaded model, or anything that `load_model` takes.
+        task: A task, or the name of one.
+        samples: Number of puzzles, or the seeds that make them, or the samples themselves.
+        seeds: Seeds of the noise; each puzzle is run with each.
+        num_steps: N >= 1.
+        out: Folder to keep it in, resumed if it holds the same run; None keeps nothing.
+        guidance: Scale of classifier-free guidance; None for the model's own.
+        solver: `euler`, `heun`, `unipc` or `pipeline`.
+        schedule: `paper` or `pipeline`.
+        shift: Shift of the paper schedule; None for the model's own.
+        negative_prompt: Prompt of the unconditional forward.
+        split: "test" or "train".
+        dials: Dials of the task.
+        device: Where a model that is not loaded yet will run.
+        dtype: Number type of a model that is not loaded yet.
+        overwrite: Replace the record that the folder holds.
+        options: Options of the experiment: the fields of its dataclass.
+
+    Raises:
+        UserError: If any of these cannot be used.
+    """
+    chosen = registry.get(experiment, **options) if isinstance(experiment, str) else experiment
+    loaded = model if isinstance(model, Model) else load_model(model, device=device, dtype=dtype)
+    settings = Settings(
+        num_steps=num_steps,
+        guidance=None if guidance is None else float(guidance),
+        solver=solver,
+        schedule=schedule,
+        shift=None if shift is None else float(shift),
+        negative_prompt=negative_prompt,
+    )
+    question = ask(chosen, loaded, task=task, samples=samples, seeds=seeds, settings=settings, split=split, dials=dials)
+    return carry_out(question, out, overwrite=overwrite)
+
+
+def planned(question: Question) -> dict[str, int]:
+    """Model calls of an experiment before it begins: planned, made (none), and naive."""
+    calls = planned_calls(question.job.info, question.job.recording)
+    return {"planned": calls, "made": 0, "naive": calls}
+
+
+def carry_out(
+    question: Question,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    overwrite: bool = False,
+    command: Sequence[str] = (),
+    tick: Callable[[], object] = lambda: None,
+) -> Result:
+    """Carry out a prepared experiment.
+
+    Args:
+        question: What was prepared.
+        out: Folder to keep it in; None keeps nothing.
+        overwrite: Replace the record that the folder holds.
+        command: The command line that asked for it, the program's name first.
+        tick: Called once a step.
+
+    Raises:
+        OutputError: If the folder holds another run or other files, or cannot be written.
+    """
+    started, job = time.time(), question.job
+    writer = None if out is None else store.create(out, job.identity, overwrite=overwrite)
+    findings = measure_puzzles(job, question.experiment.measure, writer, tick)
+    result = Result(
+        question.experiment.name,
+        job.model.name,
+        [verdict.as_json() for verdict in question.experiment.claims(findings)],
+        store.build_table(row for finding in findings for row in finding.rows),
+        planned(question) | {"made": sum(finding.model_calls for finding in findings)},
+        question.experiment.metrics(findings, job.sigmas),
+    )
+    if writer is not None:
+        writer.write_table(result.table)
+        writer.write_result(result.stored())
+        writer.write_manifest(_manifest(question, writer.folder, command, started))
+    return result
+
+
+def _manifest(question: Question, folder: Path, command: Sequence[str], started: float) -> store.Manifest:
+    return store.Manifest(
+        versions={"python": platform.python_version(), **_versions()},
+        sigmas=question.job.sigmas,
+        seeds=list(question.job.recording.seeds),
+        command=list(command) or ["stepscope.run", question.experiment.name, question.job.model.name],
+        volatile={
+            "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
+            "run_seconds": round(time.time() - started, 3),
+            "host": platform.node(),
+            "platform": platform.platform(),
+            "cpu_count": os.cpu_count(),
+            "folder": str(folder.resolve()),
+        },
+    )
+
+
+def _versions() -> dict[str, str]:
+    """A machine that runs denoisers in closed form may lack diffusers."""
+    found = {}
+    for name in _COMPUTED_WITH:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
