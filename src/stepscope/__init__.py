@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stepscope import analysis, errors, interventions, recorders, tasks
+    from stepscope.denoise import noise
+    from stepscope.experiments import run
     from stepscope.models import model_card
-    from stepscope.scope import Model, Trace, load_model
+    from stepscope.scope import Branch, Model, Trace, load_model, plan
     from stepscope.store import open_record as open
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Branch",
     "Model",
     "Trace",
     "__version__",
@@ -28,17 +31,24 @@ __all__ = [
     "interventions",
     "load_model",
     "model_card",
+    "noise",
     "open",
+    "plan",
     "recorders",
+    "run",
     "tasks",
 ]
 
 _ORIGINS = {
+    "Branch": ("scope", "Branch"),
     "Model": ("scope", "Model"),
     "Trace": ("scope", "Trace"),
     "load_model": ("scope", "load_model"),
     "model_card": ("models", "model_card"),
+    "noise": ("denoise", "noise"),
     "open": ("store", "open_record"),
+    "plan": ("scope", "plan"),
+    "run": ("experiments", "run"),
 }
 _ROOMS = ("analysis", "errors", "interventions", "recorders", "tasks")
 

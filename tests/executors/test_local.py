@@ -1,12 +1,14 @@
 """Carrying out a recording: what is planned is what is made, and nothing is paid for before it can be done."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from stepscope.errors import UserError
 from stepscope.executors import ModelReference, Recording, Settings, carry_out, prepare, sample_digest
 from stepscope.store import create, open_record
-from stepscope.tasks import Sample
+from stepscope.tasks import Sample, Score
 
 DENOISER = """
 class Grey:
@@ -40,6 +42,45 @@ def test_every_step_and_every_decoding_is_told(reference, tmp_path):
     ticks = []
     carry_out(job, create(tmp_path / "out", job.identity), lambda: ticks.append(1))
     assert len(ticks) == job.num_ticks == 12
+
+
+def test_a_unit_is_known_by_everything_that_it_holds():
+    plain = Sample("fade", np.full((8, 8, 3), 9, np.uint8), 5, task="fade", seed=1, state={"a": 1})
+    video = np.zeros((5, 8, 8, 3), np.uint8)
+    changes = (
+        {"prompt": "other"},
+        {"seed": 2},
+        {"state": {"a": 2}},
+        {"task": "fade-2"},
+        {"solutions": (video,)},
+        {"solutions": (video + 1,)},
+        {"masks": {"sky": video[..., 0] > 0}},
+        {"num_frames": 9},
+        {"first_frame": plain.first_frame.transpose(1, 0, 2) + 1},
+    )
+    digests = [sample_digest(sample) for sample in (plain, *(replace(plain, **change) for change in changes))]
+    assert len(set(digests)) == len(digests)
+    assert sample_digest(replace(plain)) == digests[0]
+
+
+class Fade:
+    name, palette = "fade", {}
+
+    def __init__(self, version=1):
+        self.version = version
+
+    def sample(self, seed, *, split="test"):
+        return picture()
+
+    def score(self, frames, sample):
+        return Score(False, 0.0, None, f"Rule {self.version}.")
+
+
+def test_another_version_of_a_task_is_another_unit(reference, tmp_path):
+    model = reference.load()
+    jobs = [prepare(Recording(reference, (picture(),), task=Fade(version)), model) for version in (1, 2, 1)]
+    first, second, again = ([key for *_, key in job.units()] for job in jobs)
+    assert first == again != second
 
 
 def test_several_samples_go_into_one_folder(reference, tmp_path):

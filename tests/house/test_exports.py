@@ -48,6 +48,6 @@ def test_exports_are_in_order(name):
 
 
 def test_the_face_of_the_package():
-    for name in ("load_model", "Model", "Trace", "tasks", "open", "model_card"):
+    for name in ("load_model", "Model", "Trace", "tasks", "open", "model_card", "Branch", "plan", "noise"):
         assert name in stepscope.__all__, f"stepscope.{name} is promised to others"
         assert getattr(stepscope, name) is not None

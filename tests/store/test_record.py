@@ -172,6 +172,15 @@ def test_another_run_is_refused(tmp_path: Path, identity: Identity, said: str) -
     assert contents(tmp_path) == before
 
 
+def test_a_run_without_a_unit_has_nothing_to_lose(tmp_path: Path) -> None:
+    create(tmp_path, IDENTITY)
+    corrected = Identity({**IDENTITY.config, "num_steps": 4}, "w" * 64)
+    create(tmp_path, corrected).write_unit(trace_to_unit(trace(), "0" * 64, "w" * 64))
+    assert open_record(tmp_path).manifest["config"] == corrected.config
+    with pytest.raises(OutputError, match="num_steps 4, now 3"):
+        create(tmp_path, IDENTITY)
+
+
 def test_overwrite_removes_our_files_alone(tmp_path: Path) -> None:
     write(tmp_path)
     mine = ("notes.txt", "units/notes.txt", "units/model.safetensors")

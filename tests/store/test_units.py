@@ -16,10 +16,17 @@ def test_canonical_json_is_sorted_dense_and_ascii() -> None:
     assert canonical_json({"b": (1, 2.5, None), "a": "ü"}) == '{"a":"\\u00fc","b":[1,2.5,null]}'
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, np.float32(1)])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, object(), np.float32("nan")])
 def test_what_json_cannot_hold_is_refused(value: object) -> None:
     with pytest.raises(BadInputError, match=r"cannot be written as JSON"):
         canonical_json({"value": value})
+
+
+def test_numbers_of_numpy_are_the_numbers_that_they_equal() -> None:
+    plain = {"yes": True, "half": 0.5, "grid": [[0, 1], [2, 3]]}
+    assert canonical_json({"yes": np.True_, "half": np.float32(0.5), "grid": np.arange(4).reshape(2, 2)}) == (
+        canonical_json(plain)
+    )
 
 
 def test_the_key_is_the_hash_of_its_parts() -> None:

@@ -17,6 +17,6 @@ def run(options: Namespace) -> None:
     reference = executors.ModelReference("embedded", options.device, options.dtype)
     model = reference.load()
     task = tasks.get(TASK)
-    asked = {"split": SPLIT, "dials": DIALS, "sample_seeds": [SAMPLE], "task_version": task.version}
+    asked = {"split": SPLIT, "dials": DIALS, "sample_seeds": [SAMPLE]}
     puzzle = Puzzle(task.sample(SAMPLE, split=SPLIT, **DIALS), task, asked)
     carry_out(options, puzzle, model, reference, executors.Settings(num_steps=STEPS))

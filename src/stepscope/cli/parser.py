@@ -49,7 +49,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_demo, _record, _models, _tasks, _view):
+    for add in (_demo, _record, _run, _estimate, _vbvr, _models, _tasks, _experiments, _view):
         add(commands)
     return parser
 
@@ -64,10 +64,26 @@ def _demo(commands: Any) -> None:
 def _record(commands: Any) -> None:
     record = _command(commands, "record", "record every denoising step of a model")
     record.add_argument("model", metavar="MODEL", help="embedded, a diffusers folder, a hub id, or FILE.py:NAME")
+    _lora(record)
     _what(record.add_argument_group("what to solve: a puzzle, or a picture of your own"))
     _how(record.add_argument_group("how to denoise; what is left out is the model's own"))
     _overwrite(record)
     record.add_argument("--out", metavar="DIR", required=True, help="where the record goes")
+
+
+def _run(commands: Any) -> None:
+    run = _command(commands, "run", "run an experiment: measure a model on many puzzles and test the claims")
+    run.add_argument("experiment", metavar="EXPERIMENT", help="one of `stepscope experiments`")
+    run.add_argument("model", metavar="MODEL", help="embedded, a diffusers folder, a hub id, or FILE.py:NAME")
+    puzzles = run.add_argument_group("on which puzzles")
+    puzzles.add_argument("--task", metavar="T", required=True, help="a task of `stepscope tasks`, or FILE.py:NAME")
+    puzzles.add_argument("--samples", metavar="M", type=int, default=8, help="number of puzzles (default: %(default)s)")
+    puzzles.add_argument("--split", choices=("test", "train"), default="test", help="held out, or not (default: test)")
+    puzzles.add_argument("--dial", metavar="KEY=VALUE", type=words.dial, action="append", help="a dial of the task")
+    _denoising(run.add_argument_group("how to denoise; what is left out is the model's own"), "--seeds")
+    _overwrite(run)
+    run.add_argument("--dry-run", action="store_true", help="say how many model calls it takes, and stop")
+    run.add_argument("--out", metavar="DIR", help="where it goes; the same command resumes")
 
 
 def _what(group: Any) -> None:
@@ -84,16 +100,81 @@ def _what(group: Any) -> None:
 
 
 def _how(group: Any) -> None:
+    _denoising(group)
+    group.add_argument(
+        "--record", metavar="R", type=words.names, action="append", help="recorders, as in token-energy; behind commas"
+    )
+
+
+def _denoising(group: Any, *seeds: str) -> None:
     group.add_argument("--steps", metavar="N", type=int, default=20, help="denoising steps (default: %(default)s)")
-    _seed(group)
+    _seed(group, *seeds)
     group.add_argument("--guidance", metavar="W", type=float, help="classifier-free guidance; 1 is none")
     group.add_argument("--negative-prompt", metavar="P", help="prompt of the unconditional forward")
     group.add_argument("--solver", metavar="S", default="euler", help="euler, heun, unipc or pipeline")
     group.add_argument("--schedule", metavar="S", default="paper", help="paper or pipeline (default: %(default)s)")
     group.add_argument("--shift", metavar="A", type=float, help="shift of the paper schedule")
-    group.add_argument(
-        "--record", metavar="R", type=words.names, action="append", help="recorders, as in token-energy; behind commas"
+
+
+def _estimate(commands: Any) -> None:
+    estimate = _command(commands, "estimate", "model calls, bytes and memory of a run, from the configuration alone")
+    estimate.add_argument("model", metavar="MODEL", help="embedded, a diffusers folder, or a hub id")
+    estimate.add_argument("--steps", metavar="N", type=int, default=20, help="denoising steps (default: %(default)s)")
+    estimate.add_argument(
+        "--samples", metavar="M", type=int, default=1, help="number of samples (default: %(default)s)"
     )
+    _seed(estimate)
+    estimate.add_argument("--guidance", metavar="W", type=float, help="classifier-free guidance; 1 is none")
+    estimate.add_argument("--frames", metavar="T", type=int, help="number of frames of the video")
+    estimate.add_argument("--height", metavar="Y", type=int, help="height of the video, pixels")
+    estimate.add_argument("--width", metavar="X", type=int, help="width of the video, pixels")
+    estimate.add_argument(
+        "--offload", metavar="O", default="none", help="none, model or group: what waits on the CPU (default: none)"
+    )
+    estimate.add_argument("--revision", metavar="R", help="revision of a hub id")
+    estimate.add_argument("--timed", action="store_true", help="load the model and time one step on --device")
+
+
+def _vbvr(commands: Any) -> None:
+    vbvr = commands.add_parser("vbvr", help="VBVR-Bench: its layout in and out, and scores with what they are worth")
+    actions = vbvr.add_subparsers(title="actions", metavar="ACTION", required=True, help="what to do")
+    export = _action(actions, "export", "write puzzles of a task in the layout of VBVR-Bench")
+    export.add_argument("--task", metavar="T", required=True, help="a task of `stepscope tasks`, or FILE.py:NAME")
+    export.add_argument("--samples", metavar="M", type=int, default=5, help="how many puzzles (default: %(default)s)")
+    export.add_argument("--split", choices=("test", "train"), default="test", help="held out, or not (default: test)")
+    export.add_argument("--dial", metavar="KEY=VALUE", type=words.dial, action="append", help="a dial of the task")
+    export.add_argument("--out", metavar="DIR", required=True, help="where the questions go")
+    generate = _action(actions, "generate", "let a model answer every question of a ground truth")
+    generate.add_argument("model", metavar="MODEL", help="embedded, a diffusers folder, a hub id, or FILE.py:NAME")
+    _lora(generate)
+    _ground_truth(generate)
+    generate.add_argument("--frames", metavar="T", type=int, help="number of frames of the videos")
+    _how(generate.add_argument_group("how to denoise; what is left out is the model's own"))
+    generate.add_argument("--keep-steps", action="store_true", help="keep what the model believed at every step")
+    generate.add_argument("--out", metavar="DIR", required=True, help="where the videos go")
+    selftest = _action(actions, "selftest", "let a kit score videos whose worth is known")
+    score = _action(actions, "score", "let a kit score a model's videos, after its self-test")
+    for command in (selftest, score):
+        command.add_argument("--evalkit", metavar="DIR", required=True, help="a checkout of VBVR-EvalKit")
+        command.add_argument("--python", metavar="PY", required=True, help="the kit's own interpreter")
+        _ground_truth(command)
+        needed = command is score
+        command.add_argument(
+            "--videos", metavar="V", required=needed, help="a model's videos; the self-test needs none"
+        )
+    score.add_argument("--frames", metavar="T", type=int, help="right number of frames (default: what most have)")
+    score.add_argument("--despite-faults", action="store_true", help="print the score of a kit that failed its test")
+
+
+def _ground_truth(command: Any) -> None:
+    command.add_argument("--data", metavar="GT", required=True, help="the ground truth: the folder with the two splits")
+    command.add_argument("--limit", metavar="M", type=int, help="at most so many samples of each task")
+
+
+def _action(actions: Any, name: str, purpose: str) -> argparse.ArgumentParser:
+    action = _command(actions, name, purpose)
+    action.set_defaults(command=_late("vbvr"), action=name)
+    return action
 
 
 def _models(commands: Any) -> None:
@@ -102,6 +183,10 @@ def _models(commands: Any) -> None:
 
 def _tasks(commands: Any) -> None:
     _command(commands, "tasks", "list the tasks that are known by name")
+
+
+def _experiments(commands: Any) -> None:
+    _command(commands, "experiments", "list the experiments and the claims that each tests")
 
 
 def _view(commands: Any) -> None:
@@ -120,9 +205,19 @@ def _command(commands: Any, name: str, purpose: str) -> argparse.ArgumentParser:
     return command
 
 
-def _seed(group: Any) -> None:
+def _seed(group: Any, *also: str) -> None:
     group.add_argument(
-        "--seed", metavar="K", type=words.seeds, nargs="+", default=[[0]], help="seeds of the noise (default: 0)"
+        "--seed", *also, metavar="K", type=words.seeds, nargs="+", default=[[0]], help="seeds of the noise (default: 0)"
+    )
+
+
+def _lora(command: Any) -> None:
+    command.add_argument(
+        "--lora",
+        metavar="EXPERT=FILE",
+        type=words.lora,
+        action="append",
+        help="safetensors to merge into high_noise or low_noise, or transformer where there is one",
     )
 
 

@@ -45,7 +45,7 @@ def from_task(options: Namespace) -> Puzzle:
     dials |= {} if options.size is None else {"size": options.size}
     dials |= {} if options.frames is None else {"num_frames": options.frames}
     _check_dials(task, dials)
-    asked = {"split": split, "dials": dials, "sample_seeds": [seed], "task_version": task.version}
+    asked = {"split": split, "dials": dials, "sample_seeds": [seed]}
     return Puzzle(_sampled(task, seed, split, dials), task, asked)
 
 
@@ -80,7 +80,7 @@ def load_task(name: str) -> Task:
     """
     if ".py:" not in name:
         return tasks.get(name)
-    from stepscope.models.user_file import object_of_file
+    from stepscope.models import object_of_file
 
     found = object_of_file(name)
     if not isinstance(found, Task):

@@ -28,7 +28,7 @@ def run(options: Namespace) -> None:
         recorders=tuple(listed(options.record)),
     )
     puzzle = puzzles.from_task(options) if options.task else None
-    reference = executors.ModelReference(options.model, options.device, options.dtype)
+    reference = executors.ModelReference(options.model, options.device, options.dtype, tuple(options.lora or ()))
     model = reference.load()
     carry_out(options, puzzle or puzzles.from_picture(options, model), model, reference, settings)
 

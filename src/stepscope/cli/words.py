@@ -6,7 +6,7 @@
 import json
 from argparse import ArgumentTypeError
 
-__all__ = ["dial", "listed", "names", "seed", "seeds"]
+__all__ = ["dial", "listed", "lora", "names", "seed", "seeds"]
 
 LARGEST = 2**63 - 1
 
@@ -40,6 +40,14 @@ def dial(word: str) -> tuple[str, object]:
     if not (key and value):
         raise ArgumentTypeError(f"{word!r} is no dial. Allowed is KEY=VALUE, as in size=11")
     return key.replace("-", "_"), _value(value)
+
+
+def lora(word: str) -> tuple[str, str]:
+    """Read EXPERT=FILE."""
+    expert, _, file = word.partition("=")
+    if not (expert and file):
+        raise ArgumentTypeError(f"{word!r} is no LoRA. Allowed is EXPERT=FILE, as in high_noise=lora.safetensors")
+    return expert, file
 
 
 def _value(word: str) -> object:

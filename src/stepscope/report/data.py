@@ -10,7 +10,8 @@
         "headline": str, "detail": str,           sentences made from the numbers below
         "success": bool | null, "progress": number | null, "answer": str | null,         of the result
         "num_steps": N, "num_frames": T, "sigmas": [N + 1 numbers],
-        "delta": number | null,                   ||Delta|| between two solutions, the scale of the SNR clock
+        "delta": number | null,                   ||Delta|| of the SNR clock: between the two nearest solutions, or
+                                                  of the only one from the still video; null where none is known
         "final_candidate": int | null, "choice_step": int | null, "knowledge_step": int | null,
         "finals": {metric: number | str},         the model's values without a step
         "answers": [str | null per step],

@@ -5,7 +5,7 @@ from stepscope.store.record import Record, open_record
 from stepscope.store.result import Result
 from stepscope.store.table import METRICS, SCHEMA, Row, build_table
 from stepscope.store.tensors import Unit
-from stepscope.store.trace import StoredTrace, trace_from_unit, trace_to_unit
+from stepscope.store.trace import Fields, StoredTrace, trace_from_unit, trace_to_unit
 from stepscope.store.units import SCHEMA_VERSION, canonical_json, digest, unit_key
 from stepscope.store.writer import Writer, create
 
@@ -13,6 +13,7 @@ __all__ = [
     "METRICS",
     "SCHEMA",
     "SCHEMA_VERSION",
+    "Fields",
     "Identity",
     "Manifest",
     "Record",

@@ -14,7 +14,19 @@ from pathlib import Path
 
 from stepscope.store.atomic import is_temporary
 
-__all__ = ["LOG", "MANIFEST", "REPORT", "RESULT", "TABLE", "foreign", "leftovers", "ours", "unit_path", "unit_paths"]
+__all__ = [
+    "LOG",
+    "MANIFEST",
+    "REPORT",
+    "RESULT",
+    "TABLE",
+    "computed",
+    "foreign",
+    "leftovers",
+    "ours",
+    "unit_path",
+    "unit_paths",
+]
 
 MANIFEST = "manifest.json"
 TABLE = "table.parquet"
@@ -44,6 +56,11 @@ def ours(folder: Path) -> list[Path]:
     """List every file in the folder that this room may have written, the manifest last."""
     files = [folder / name for name in (TABLE, RESULT, REPORT, LOG, MANIFEST)]
     return [*leftovers(folder), *unit_paths(folder), *(file for file in files if file.is_file())]
+
+
+def computed(folder: Path) -> list[Path]:
+    """List what a run has come to so far, besides saying what it is; empty until its first unit is done."""
+    return [path for path in ours(folder) if path.name not in (MANIFEST, LOG) and not is_temporary(path)]
 
 
 def foreign(folder: Path) -> list[str]:

@@ -6,6 +6,7 @@
     latents          [N+1, C, F, H, W]  what entered the model at each step; [N] is the result
     clean_estimates  [N, C, F, H, W]    what the model believed at each step
     images           {step or None: uint8 [T, Y, X, 3]}  decoded clean estimates, None the result; lossless
+    scores           [N]                the verdict on each clean estimate; `score` is that on the result
     sample           the puzzle: the fields of a sample by name, arrays included
 """
 
@@ -21,11 +22,21 @@ from stepscope.errors import RecordError
 from stepscope.shapes import Frames, Sigmas, Trajectory
 from stepscope.store.tensors import Unit
 
-__all__ = ["StoredTrace", "trace_from_unit", "trace_to_unit"]
+__all__ = ["Fields", "StoredTrace", "trace_from_unit", "trace_to_unit"]
 
 _KIND = "trace"
 _FINAL = "final"
 _SAMPLE_ARRAYS = ("first_frame", "solutions", "masks")
+
+
+class Fields(dict[str, Any]):
+    """Fields by name, read as items or as attributes: what is written for a live trace reads a stored one."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"There is no field {name!r}. There are: {', '.join(self)}.") from None
 
 
 @dataclass(frozen=True)
@@ -40,10 +51,12 @@ class StoredTrace:
         scores: The score of each step's clean estimate as JSON, None where it was not scored.
         model_calls: Transformer forwards that the run took.
         sample: The fields of the sample by name: prompt, task, seed, state, num_frames as JSON; first_frame uint8
-            [Y, X, 3]; solutions, a tuple of uint8 [T, Y, X, 3]; masks, bool [T, Y, X] by name.
+            [Y, X, 3]; solutions, a tuple of uint8 [T, Y, X, 3]; masks, bool [T, Y, X] by name; delta where the
+            solutions are known, the scale of the SNR clock.
         seed: Seed of the noise.
         branch: Branch of the tree of forks; "clean" without interventions.
         records: What the recorders made of the run, by name.
+        score: The score of the result as JSON, None where it was not scored.
     """
 
     sigmas: Sigmas
@@ -56,6 +69,7 @@ class StoredTrace:
     seed: int
     branch: str = "clean"
     records: Mapping[str, np.ndarray] = field(default_factory=dict)
+    score: Mapping[str, object] | None = None
 
     def frames(self, step: int | None = None) -> Frames:
         """Return the decoded clean estimate of a step, or the final video: uint8 [T, Y, X, 3].
@@ -67,7 +81,7 @@ class StoredTrace:
             held = ", ".join("final" if name is None else str(name) for name in self.images) or "none"
             raise RecordError(
                 f"Frames of step {'final' if step is None else step} are not in the record. Stored: {held}. "
-                "Record again with --frames to keep every step."
+                "Choose one of these; `record` keeps every step."
             )
         return self.images[step]
 
@@ -81,6 +95,7 @@ def trace_to_unit(trace: StoredTrace, key: str, weights_hash: str) -> Unit:
         "branch": trace.branch,
         "model_calls": trace.model_calls,
         "sample": {name: value for name, value in trace.sample.items() if name not in _SAMPLE_ARRAYS},
+        "score": trace.score,
         "scores": trace.scores,
         "seed": trace.seed,
     }
@@ -112,13 +127,18 @@ def _trace(unit: Unit) -> StoredTrace:
         latents=torch.as_tensor(unit.tensors["latents"]),
         clean_estimates=torch.as_tensor(unit.tensors["clean_estimates"]),
         images={None if name == _FINAL else int(name): image for name, image in frames.items()},
-        scores=tuple(facts["scores"]),
+        scores=tuple(map(_fields, facts["scores"])),
         model_calls=facts["model_calls"],
-        sample={**facts["sample"], **_sample_from_arrays(unit)},
+        sample=Fields(facts["sample"], **_sample_from_arrays(unit)),
         seed=facts["seed"],
         branch=facts["branch"],
         records=_arrays_under(unit, "records/"),
+        score=_fields(facts["score"]),
     )
+
+
+def _fields(score: Mapping[str, Any] | None) -> Fields | None:
+    return None if score is None else Fields(score)
 
 
 def _sample_arrays(sample: Mapping[str, Any]) -> dict[str, np.ndarray]:

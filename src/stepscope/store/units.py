@@ -10,6 +10,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 
+import numpy as np
+
 from stepscope.errors import BadInputError
 
 __all__ = ["SCHEMA_VERSION", "canonical_json", "digest", "unit_key"]
@@ -22,18 +24,25 @@ def canonical_json(value: object) -> str:
     """Write a JSON value in the one way that all equal values share.
 
     Args:
-        value: Nested mappings with string keys, lists, tuples, strings, finite numbers, booleans and None.
+        value: Nested mappings with string keys, lists, tuples, strings, finite numbers, booleans and None; NumPy's
+            numbers and arrays are written as the numbers and lists that they equal.
 
     Raises:
         BadInputError: If the value holds something else, NaN and infinity included.
     """
     try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain)
     except (TypeError, ValueError) as error:
         raise BadInputError(
             f"A value cannot be written as JSON ({error}). Allowed are texts, finite numbers, booleans, null, lists "
             "and mappings with text keys. Convert it first."
         ) from error
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
 def digest(value: object) -> str:

@@ -1,6 +1,7 @@
 """Writing an output folder: the only place where a run touches the disk.
 
-    create(DIR, identity)                   missing or empty: begins; the same run: resumes; anything else: refuses
+    create(DIR, identity)                   missing or empty: begins; the same run: resumes; anything else: refuses,
+                                            but for a run that has nothing to lose: a manifest, and nothing computed
     create(DIR, identity, overwrite=True)   begins anew, in a folder that holds a record
 
 Only files of our own layout are ever replaced or removed.  Every file is written whole or not at all, and all but
@@ -91,7 +92,8 @@ def create(folder: str | os.PathLike[str], identity: Identity, *, overwrite: boo
     """Open an output folder for writing.
 
     Args:
-        folder: May be missing, empty, or hold a record of the same identity, which is resumed.
+        folder: May be missing, empty, hold a record of the same identity, which is resumed, or one that never got to
+            its first unit, which is replaced.
         identity: The run that is to be written.
         overwrite: Remove the record that the folder holds, of whatever identity, and begin anew.
 
@@ -121,13 +123,17 @@ def _admit(folder: Path, identity: Identity, overwrite: bool) -> None:
                 f"The output folder {folder} holds files that are no record of stepscope: {_few(foreign)}. Allowed is "
                 "a missing or empty folder, or the record of the same run. Choose another folder."
             )
-    elif overwrite:
+    elif overwrite or not (_is_same(manifest, identity) or layout.computed(folder)):
         _clear(folder)
-    elif any(manifest.get(name) != value for name, value in identity.facts().items()):
+    elif not _is_same(manifest, identity):
         raise OutputError(
             f"The output folder {folder} holds another run: {_differences(manifest, identity)}. Allowed is a missing "
             "or empty folder, or the record of the same run. Choose another folder, or replace it with --overwrite."
         )
+
+
+def _is_same(manifest: Mapping[str, object], identity: Identity) -> bool:
+    return all(manifest.get(name) == value for name, value in identity.facts().items())
 
 
 def _clear(folder: Path) -> None:

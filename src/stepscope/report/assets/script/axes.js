@@ -28,7 +28,12 @@ function snrAxis(sigmas, delta) {
       const value = digit * 10 ** decade;
       if (Math.log10(value) >= low - 1e-9 && Math.log10(value) <= high + 1e-9) ticks.push([place(value), String(Number(value.toPrecision(2)))]);
     }
-  return { place: k => place(snr[k]), ticks, title: trace().delta ? "SNR = ‖Δ‖ (1 − σ) / σ, logarithmic" : "(1 − σ) / σ, logarithmic" };
+  return { place: k => place(snr[k]), ticks, title: snrTitle(trace()) };
+}
+
+function snrTitle(t) {
+  if (!t.delta) return "(1 − σ) / σ, logarithmic";
+  return `SNR = ‖Δ‖ (1 − σ) / σ, logarithmic; Δ: ${t.solutions.length > 1 ? "between two solutions" : "from the still video to the solution"}`;
 }
 
 function buildSwitch() {

@@ -1,0 +1,75 @@
+"""`stepscope run EXPERIMENT MODEL`: measure a model on many puzzles, and say what became of each claim."""
+
+from argparse import Namespace
+from collections.abc import Mapping
+from typing import Any
+
+from stepscope.cli.output import progress, say
+from stepscope.errors import BadInputError
+
+__all__ = ["run"]
+
+
+def run(options: Namespace) -> None:
+    """Say what it will take; then, without --dry-run, do it."""
+    _check(options)
+    from stepscope import experiments
+    from stepscope.cli.puzzles import load_task
+    from stepscope.executors import ModelReference, Settings
+
+    experiment, task = experiments.get(options.experiment), load_task(options.task)
+    settings = Settings(
+        num_steps=options.steps,
+        guidance=options.guidance,
+        solver=options.solver,
+        schedule=options.schedule,
+        shift=options.shift,
+        negative_prompt=options.negative_prompt,
+    )
+    question = experiments.ask(
+        experiment,
+        ModelReference(options.model, options.device, options.dtype).load(),
+        task=task,
+        samples=options.samples,
+        seeds=options.seeds,
+        settings=settings,
+        split=options.split,
+        dials=dict(options.dial or ()),
+    )
+    calls = experiments.planned(question)
+    opening = f"{experiment.name} on {task.name}: {_plan(options)}, {calls['planned']} model calls planned"
+    if options.dry_run:
+        say(options.json, {"experiment": experiment.name, "task": task.name, "model_calls": calls}, [opening])
+        return
+    if not options.json:
+        print(opening, flush=True)
+    with progress(options.samples * len(options.seeds) * options.steps, "steps") as tick:
+        result = experiments.carry_out(
+            question, options.out, overwrite=options.overwrite, command=["stepscope", *options.words], tick=tick
+        )
+    say(
+        options.json,
+        {"out": options.out, **result.as_json()},
+        [*(_told(claim) for claim in result.claims), options.out],
+    )
+
+
+def _check(options: Namespace) -> None:
+    """Refuse what words alone can tell wrong, before torch is imported."""
+    if options.out is None and not options.dry_run:
+        raise BadInputError("No --out came. A run is kept in a folder. Give --out DIR, or --dry-run to see its cost.")
+    if options.samples < 1:
+        raise BadInputError(f"Samples came as {options.samples}. A run has at least 1. Give --samples 1 or more.")
+    if options.steps < 1:
+        raise BadInputError(f"Steps came as {options.steps}. A run has at least 1 step. Give --steps 1 or more.")
+
+
+def _plan(options: Namespace) -> str:
+    counts = {"puzzle": options.samples, "seed": len(options.seeds), "step": options.steps}
+    return " x ".join(f"{count} {name}{'s' * (count != 1)}" for name, count in counts.items())
+
+
+def _told(claim: Mapping[str, Any]) -> str:
+    """One claim in one line."""
+    value = "" if claim["value"] is None else f"{claim['value']:.3g}, n = {claim['n']}. "
+    return f"{claim['id']:30} {claim['verdict']:14} {value}{claim['why']}"
