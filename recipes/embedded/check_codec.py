@@ -18,6 +18,12 @@ CELLS = [
     ("maze-two-goals", {"size": 9}),
     ("maze-two-goals", {"size": 11}),
     ("find-shape", {}),
+    ("find-shape", {"named": False}),
+    ("tic-tac-toe", {}),
+    ("size-pattern", {}),
+    ("rotate", {}),
+    ("occlusion", {}),
+    ("bounce", {}),
 ]
 
 

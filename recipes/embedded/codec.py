@@ -1,9 +1,10 @@
 """Train the bundled model's codec: a stock `AutoencoderKLWan`, once for all editions.
 
-Two clips in five are mazes, one in five shapes to be framed, the rest random sprites; three batches in four have 5
-frames (cheaper, and enough for the causal cache), the rest 17.  Loss: L1 with saturated colours weighted up to three
-times (agents and goals are a handful of pixels), a light KL term, and a little noise on the latents, since a denoiser's
-latents are never exact.  Weights are rounded to half precision before the latents' mean and deviation are measured.
+Three clips in ten are mazes, the others shapes to be framed, the other tasks' videos and random sprites; three batches
+in four have 5 frames (cheaper, and enough for the causal cache), the rest 17.  Loss: L1 with saturated colours weighted
+up to three times (agents and goals are a handful of pixels), a light KL term, and a little noise on the latents, since a
+denoiser's latents are never exact.  Weights are rounded to half precision before the latents' mean and deviation are
+measured.
 """
 
 import time
@@ -33,7 +34,7 @@ CONFIG = {
 }
 KL_WEIGHT = 1e-5
 LATENT_NOISE = 0.1
-MAZE_SHARE, SHAPE_SHARE = 0.4, 0.2  # of every batch; the rest are sprites
+MAZE_SHARE, SHAPE_SHARE, TASK_SHARE = 0.3, 0.15, 0.25  # of every batch; the rest are sprites
 KERNEL_LR = 0.01
 OTHER_LR = 1e-3
 
@@ -57,11 +58,16 @@ def loss_of(vae: AutoencoderKLWan, clip: torch.Tensor) -> tuple[torch.Tensor, to
 
 
 def clips_for(
-    data: "puzzle_data.Puzzles", rng: np.random.Generator, generator: torch.Generator, batch: int, device: torch.device
+    data: "puzzle_data.Puzzles",
+    others: np.ndarray,
+    rng: np.random.Generator,
+    generator: torch.Generator,
+    batch: int,
+    device: torch.device,
 ) -> torch.Tensor:
-    """One batch of training clips: mazes, shapes and sprites; one in four batches is long."""
+    """One batch of training clips: mazes, shapes, other tasks and sprites; one in four batches is long."""
     long = rng.random() < 0.25
-    num_frames, size = (17, max(batch // 4, 3)) if long else (5, batch)
+    num_frames, size = (17, max(batch // 4, 4)) if long else (5, batch)
     begin = 0 if long else int(rng.integers(0, 4)) * 4
     index = np.concatenate(
         [
@@ -69,9 +75,12 @@ def clips_for(
             for kind, share in ((0, MAZE_SHARE), (1, SHAPE_SHARE))
         ]
     )
-    video = puzzle_data.videos(data, index, 17, device)
-    moving = sprites.clips(size - len(index), num_frames, generator, device)
-    return torch.cat([video[:, :, begin : begin + num_frames], moving])
+    video = puzzle_data.videos(data, index, 17, device)[:, :, begin : begin + num_frames]
+    chosen = rng.integers(len(others), size=max(int(size * TASK_SHARE), 1))
+    frames = torch.from_numpy(others[chosen, begin : begin + num_frames]).to(device)
+    other = frames.permute(0, 4, 1, 2, 3).float() / 127.5 - 1
+    moving = sprites.clips(max(size - len(index) - len(chosen), 1), num_frames, generator, device)
+    return torch.cat([video, other, moving])
 
 
 def faster_layout(vae: AutoencoderKLWan, clip: torch.Tensor) -> torch.memory_format:
@@ -93,7 +102,13 @@ def faster_layout(vae: AutoencoderKLWan, clip: torch.Tensor) -> torch.memory_for
 
 
 def train(
-    vae: AutoencoderKLWan, data: "puzzle_data.Puzzles", seconds: float, batch: int, device: torch.device, seed: int = 0
+    vae: AutoencoderKLWan,
+    data: "puzzle_data.Puzzles",
+    others: np.ndarray,
+    seconds: float,
+    batch: int,
+    device: torch.device,
+    seed: int = 0,
 ) -> None:
     """Train in place for a given time; the learning rate falls to zero with it."""
     generator = torch.Generator(device).manual_seed(seed)
@@ -103,10 +118,10 @@ def train(
     muon = Muon(kernels, decay=0.0)
     adam = torch.optim.AdamW([p for p in vae.parameters() if id(p) not in chosen], lr=0.0, betas=(0.9, 0.95))
     torch.manual_seed(seed)
-    layout = faster_layout(vae, clips_for(data, rng, generator, batch, device))
+    layout = faster_layout(vae, clips_for(data, others, rng, generator, batch, device))
     began, step, errors = time.time(), 0, []
     while (share := (time.time() - began) / seconds) < 1:
-        clip = clips_for(data, rng, generator, batch, device)
+        clip = clips_for(data, others, rng, generator, batch, device)
         clip = clip.contiguous(memory_format=layout)
         rate = min(1, (step + 1) / 100) * min(1, (1 - share) / 0.6)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 from stepscope.tasks import find_shape, maze
+from stepscope.tasks import get as get_task
+from stepscope.tasks import names as task_names
 from stepscope.tasks.find_shape import FindShape
 from stepscope.tasks.maze import Maze
 
@@ -94,6 +96,21 @@ def draw(count: int, seed: int, workers: int) -> Puzzles:
         return Puzzles.joined([_draw_part(job) for job in jobs])
     with ProcessPoolExecutor(workers) as pool:
         return Puzzles.joined(list(pool.map(_draw_part, jobs)))
+
+
+def _draw_clip(job: tuple[str, int]) -> np.ndarray:
+    name, seed = job
+    solutions = get_task(name).sample(seed, split="train").solutions
+    return solutions[seed % len(solutions)]
+
+
+def draw_clips(count: int, seed: int, workers: int) -> np.ndarray:
+    """`count` solution videos of every other task, for the codec alone: uint8 [n, 17, 96, 96, 3]."""
+    jobs = [(name, seed * 1_000_000 + i) for name in task_names() if name not in TASKS for i in range(count)]
+    if workers <= 1:
+        return np.stack([_draw_clip(job) for job in jobs])
+    with ProcessPoolExecutor(workers) as pool:
+        return np.stack(list(pool.map(_draw_clip, jobs, chunksize=32)))
 
 
 def videos(puzzles: Puzzles, index: np.ndarray, num_frames: int, device: torch.device) -> torch.Tensor:

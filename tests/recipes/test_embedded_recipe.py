@@ -149,3 +149,21 @@ def test_the_tokenizer_knows_every_word_of_the_tasks():
             prompt = tasks.get(name).sample(seed, split="train").prompt
             assert tokenizer.unk_token_id not in tokenizer(prompt).input_ids, prompt
     assert tokenizer.unk_token_id in tokenizer("xyzzy").input_ids
+
+
+def test_the_codec_sees_every_kind_of_clip():
+    import codec
+    import puzzles
+
+    data = puzzles._draw_part((3, 40))
+    others = puzzles.draw_clips(1, 1, 1)
+    assert others.shape == (len(set(tasks.names()) - set(puzzles.TASKS)), 17, 96, 96, 3)
+    generator = torch.Generator().manual_seed(0)
+    rng = np.random.default_rng(0)
+    lengths = set()
+    for _ in range(8):
+        clip = codec.clips_for(data, others, rng, generator, 16, torch.device("cpu"))
+        assert clip.shape[1] == 3
+        assert clip.abs().max() <= 1
+        lengths.add(clip.shape[2])
+    assert lengths == {5, 17}
