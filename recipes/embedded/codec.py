@@ -2,7 +2,7 @@
 
 Three clips in ten are mazes, the others shapes to be framed, the other tasks' videos and random sprites; three batches
 in four have 5 frames (cheaper, and enough for the causal cache), the rest 17.  Loss: L1 with saturated colours weighted
-up to three times (agents and goals are a handful of pixels), a light KL term, and a little noise on the latents, since a
+up to three times (agents and goals are a handful of pixels), a light KL term, and a little noise on the latents, as a
 denoiser's latents are never exact.  Weights are rounded to half precision before the latents' mean and deviation are
 measured.
 """
