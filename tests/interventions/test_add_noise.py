@@ -12,6 +12,7 @@ from stepscope import interventions
 from stepscope.denoise import Euler, View, denoise, latents_noise
 from stepscope.errors import BadInputError, UnknownNameError
 from stepscope.interventions import AddNoise
+from stepscope.interventions.indices import whole_seed
 
 SHAPE = (3, 4, 2, 2)
 STEP, SIGMA, A = 5, 0.6, 0.3
@@ -143,3 +144,9 @@ def test_json_and_back(intervention):
 def test_json_of_something_else_is_refused(data, error):
     with pytest.raises(error):
         interventions.from_json(data)
+
+
+@pytest.mark.parametrize("seed", ["a", 1.5, None])
+def test_a_seed_is_a_whole_number(seed):
+    with pytest.raises(BadInputError, match="seed came as"):
+        whole_seed(seed)

@@ -16,7 +16,13 @@ def run(options: Namespace) -> None:
     from stepscope.store import open_record
     from stepscope.store.layout import REPORT
 
-    page = (open_record(options.folder).folder / REPORT).resolve()
+    record = open_record(options.folder)
+    page = (record.folder / REPORT).resolve()
+    if not page.is_file() and next(iter(record.traces()), None) is None:
+        raise RecordError(
+            f"The folder {options.folder} holds no runs to show. Pages are made of records; an experiment leaves "
+            "result.json and table.parquet. Read those, or record one of its puzzles."
+        )
     if not page.is_file():
         raise RecordError(
             f"The record {options.folder} has no {REPORT} yet. A finished run has one. "

@@ -21,7 +21,7 @@ import torch
 
 from stepscope.denoise import AbstractIntervention, View, noise
 from stepscope.errors import BadInputError, UnknownNameError
-from stepscope.interventions.indices import Indices, acts, checked_strength, sorted_indices, within
+from stepscope.interventions.indices import Indices, acts, checked_strength, sorted_indices, whole_seed, within
 from stepscope.interventions.json_form import JsonForm
 from stepscope.shapes import LatentsBatch
 
@@ -44,7 +44,7 @@ class AddNoise(JsonForm, AbstractIntervention):
 
     Raises:
         UnknownNameError: If the mode does not exist.
-        BadInputError: If an index or the strength cannot be used.
+        BadInputError: If an index, the strength or the seed cannot be used.
     """
 
     reaches: ClassVar[frozenset[str]] = frozenset({"latents"})
@@ -62,6 +62,7 @@ class AddNoise(JsonForm, AbstractIntervention):
         object.__setattr__(self, "steps", sorted_indices("steps", self.steps))
         object.__setattr__(self, "latent_frames", sorted_indices("latent_frames", self.latent_frames))
         object.__setattr__(self, "strength", _strength(self.strength, self.mode))
+        object.__setattr__(self, "seed", whole_seed(self.seed))
 
     @property
     def is_zero(self) -> bool:

@@ -74,7 +74,7 @@ def checked_strength(value: float | int, allows: str = "Allowed is") -> float:
     return float(value)
 
 
-def whole_seed(value: int) -> int:
+def whole_seed(value: Any) -> int:
     """A seed: any whole number.
 
     Raises:
