@@ -74,7 +74,7 @@ def test_editions_are_pinned(tmp_path, monkeypatch):
 
 def test_an_installation_without_the_bundled_model(tmp_path, monkeypatch):
     monkeypatch.setattr(cards, "BUNDLED_FOLDER", tmp_path)
-    with pytest.raises(ModelLoadError, match="not installed here"):
+    with pytest.raises(ModelLoadError, match="not in this build"):
         model_card("embedded")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepscope import tasks
-from stepscope.errors import BadInputError, StepscopeError, UnknownNameError
+from stepscope.errors import BadInputError, UnknownNameError
 from stepscope.tasks import Sample, Task
 
 __all__ = ["Puzzle", "from_picture", "from_task", "load_task"]
@@ -46,7 +46,9 @@ def from_task(options: Namespace) -> Puzzle:
     dials |= {} if options.frames is None else {"num_frames": options.frames}
     _check_dials(task, dials)
     asked = {"split": split, "dials": dials, "sample_seeds": [seed]}
-    return Puzzle(_sampled(task, seed, split, dials), task, asked)
+    from stepscope.executors import draw_sample
+
+    return Puzzle(draw_sample(task, seed, split, dials), task, asked)
 
 
 def from_picture(options: Namespace, model: Any) -> Puzzle:
@@ -99,17 +101,3 @@ def _check_dials(task: Task, dials: Mapping[str, Any]) -> None:
     for name in dials:
         if name not in known:
             raise UnknownNameError.of("dial", name, known)
-
-
-def _sampled(task: Task, seed: int, split: Any, dials: Mapping[str, Any]) -> Sample:
-    """The sample; a task may be the user's own, and a dial's value may be anything."""
-    try:
-        return task.sample(seed, split=split, **dials)
-    except StepscopeError:
-        raise
-    except Exception as error:
-        asked = ", ".join(f"{name}={value!r}" for name, value in dials.items()) or "no dials"
-        raise BadInputError(
-            f"Task {task.name!r} could not make sample {seed} with {asked} ({type(error).__name__}: {error}). "
-            "Give its dials values that it takes, or mend its sample()."
-        ) from error

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from stepscope.cli.words import listed
+from stepscope.cli.settings import settings_of
 from stepscope.errors import BadInputError
 
 __all__ = ["run"]
@@ -18,15 +18,7 @@ def run(options: Namespace) -> None:
     from stepscope.cli import puzzles
     from stepscope.cli.recording import carry_out
 
-    settings = executors.Settings(
-        num_steps=options.steps,
-        guidance=options.guidance,
-        solver=options.solver,
-        schedule=options.schedule,
-        shift=options.shift,
-        negative_prompt=options.negative_prompt,
-        recorders=tuple(listed(options.record)),
-    )
+    settings = settings_of(options)
     puzzle = puzzles.from_task(options) if options.task else None
     reference = executors.ModelReference(options.model, options.device, options.dtype, tuple(options.lora or ()))
     model = reference.load()

@@ -1,13 +1,8 @@
 """From a question to a folder with a page: what `demo` and `record` share."""
 
-import os
-import platform
 import time
 from argparse import Namespace
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from stepscope import executors, report, store
@@ -16,8 +11,6 @@ from stepscope.cli.puzzles import Puzzle
 from stepscope.scope import Model
 
 __all__ = ["carry_out"]
-
-_COMPUTED_WITH = ("stepscope", "torch", "diffusers", "transformers", "numpy", "safetensors", "pyarrow", "pillow")
 
 
 def carry_out(
@@ -34,7 +27,7 @@ def carry_out(
         print(*_opening(job, puzzle), sep="\n", flush=True)
     with progress(job.num_ticks, "steps") as tick:
         outcome = executors.carry_out(job, writer, tick)
-    writer.write_manifest(_manifest(options, job, started))
+    writer.write_manifest(executors.manifest_of(job, options.out, ["stepscope", *options.words], started))
     writer.write_report(report.render(store.open_record(writer.folder)))
     page = str(writer.folder / "report.html")
     facts = {"out": str(writer.folder), "page": page, "said": list(puzzle.said), "weights_hash": model.weights_hash}
@@ -66,20 +59,3 @@ def _told(run: dict[str, Any]) -> str:
 
 def _when(step: int | None) -> str:
     return "never" if step is None else f"at step {step}"
-
-
-def _manifest(options: Namespace, job: executors.Job, started: float) -> store.Manifest:
-    return store.Manifest(
-        versions={"python": platform.python_version(), **{name: version(name) for name in _COMPUTED_WITH}},
-        sigmas=job.sigmas,
-        seeds=list(job.recording.seeds),
-        command=["stepscope", *options.words],
-        volatile={
-            "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
-            "run_seconds": round(time.time() - started, 3),
-            "host": platform.node(),
-            "platform": platform.platform(),
-            "cpu_count": os.cpu_count(),
-            "folder": str(Path(options.out).resolve()),
-        },
-    )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stepscope.cli.output import progress, say
+from stepscope.cli.settings import settings_of
 from stepscope.errors import BadInputError
 
 __all__ = ["run"]
@@ -15,17 +16,10 @@ def run(options: Namespace) -> None:
     _check(options)
     from stepscope import experiments
     from stepscope.cli.puzzles import load_task
-    from stepscope.executors import ModelReference, Settings
+    from stepscope.executors import ModelReference
 
     experiment, task = experiments.get(options.experiment), load_task(options.task)
-    settings = Settings(
-        num_steps=options.steps,
-        guidance=options.guidance,
-        solver=options.solver,
-        schedule=options.schedule,
-        shift=options.shift,
-        negative_prompt=options.negative_prompt,
-    )
+    settings = settings_of(options)
     question = experiments.ask(
         experiment,
         ModelReference(options.model, options.device, options.dtype).load(),

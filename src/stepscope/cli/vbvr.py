@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stepscope.cli.output import progress, say
-from stepscope.cli.words import listed
+from stepscope.cli.settings import settings_of
 from stepscope.errors import BadInputError
 
 __all__ = ["run"]
@@ -57,15 +57,7 @@ def _generate(options: Namespace) -> None:
     from stepscope.executors.vbvr_generate import generate
 
     truth = _truth(options)
-    settings = executors.Settings(
-        num_steps=options.steps,
-        guidance=options.guidance,
-        solver=options.solver,
-        schedule=options.schedule,
-        shift=options.shift,
-        negative_prompt=options.negative_prompt,
-        recorders=tuple(listed(options.record)),
-    )
+    settings = settings_of(options)
     if settings.recorders and not options.keep_steps:
         raise BadInputError("--record came without --keep-steps. Records are kept with the steps. Give both.")
     reference = executors.ModelReference(options.model, options.device, options.dtype, tuple(options.lora or ()))

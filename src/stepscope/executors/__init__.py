@@ -1,14 +1,17 @@
 """Executors carry out plans: they load a model by reference, denoise, score, and hand units to the store.
 
 `recording` what is to be done, as a value; `local` does it in this process; `measuring` does it for an experiment and
-keeps numbers alone; `watchers` look before and meanwhile; `rows` and `summary` what is made of a run.  A plan names its
+keeps numbers alone; `sampling` draws puzzles; `watchers` look before and
+meanwhile; `rows`, `summary` and `provenance` what is made of a run.  A plan names its
 model and never holds it, so that the same plan can be carried out elsewhere.
 """
 
 from stepscope.executors.local import Job, carry_out, prepare
 from stepscope.executors.measuring import Finding, Measured, measure_puzzles
+from stepscope.executors.provenance import manifest_of
 from stepscope.executors.recording import ModelReference, Recording, Settings, sample_digest
 from stepscope.executors.rows import reading_rows
+from stepscope.executors.sampling import draw_sample
 from stepscope.executors.summary import Outcome, planned_calls
 
 __all__ = [
@@ -20,6 +23,8 @@ __all__ = [
     "Recording",
     "Settings",
     "carry_out",
+    "draw_sample",
+    "manifest_of",
     "measure_puzzles",
     "planned_calls",
     "prepare",

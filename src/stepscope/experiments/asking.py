@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from stepscope import tasks
-from stepscope.errors import BadInputError, StepscopeError
-from stepscope.executors import Job, ModelReference, Recording, Settings, prepare, sample_digest
+from stepscope.errors import BadInputError
+from stepscope.executors import Job, ModelReference, Recording, Settings, draw_sample, prepare, sample_digest
 from stepscope.experiments.registry import Experiment
 from stepscope.scope import Model
-from stepscope.tasks import Task
 
 __all__ = ["Question", "ask"]
 
@@ -61,7 +60,7 @@ def ask(
     task = tasks.get(task)
     dials = dict(dials or {})
     asked = _asked(samples)
-    drawn = [each if hasattr(each, "first_frame") else _drawn(task, each, split, dials) for each in asked]
+    drawn = [each if hasattr(each, "first_frame") else draw_sample(task, each, split, dials) for each in asked]
     _check(drawn)
     recording = Recording(
         ModelReference(model.name, str(model.loaded.denoiser.device)),
@@ -87,20 +86,6 @@ def _asked(samples: int | Iterable[Any]) -> Sequence[Any]:
             raise BadInputError(f"samples came as {samples}. Allowed is 1 or more. Give the number of puzzles.")
         return range(samples)
     return list(samples)
-
-
-def _drawn(task: Task, seed: int, split: Any, dials: Mapping[str, Any]) -> Any:
-    """The sample; a task may be the user's own, and a dial's value may be anything."""
-    try:
-        return task.sample(seed, split=split, **dials)
-    except StepscopeError:
-        raise
-    except Exception as error:
-        told = ", ".join(f"{name}={value!r}" for name, value in dials.items()) or "no dials"
-        raise BadInputError(
-            f"Task {task.name!r} could not make sample {seed} with {told} ({type(error).__name__}: {error}). "
-            "Give its dials values that it takes, or mend its sample()."
-        ) from error
 
 
 def _check(samples: Sequence[Any]) -> None:

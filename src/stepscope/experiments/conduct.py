@@ -6,16 +6,12 @@ With `out` the folder can be resumed, and holds the same bytes whenever the same
 """
 
 import os
-import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 from stepscope import store
-from stepscope.executors import Settings, measure_puzzles, planned_calls
+from stepscope.executors import Settings, manifest_of, measure_puzzles, planned_calls
 from stepscope.experiments import registry
 from stepscope.experiments.asking import Question, ask
 from stepscope.experiments.outcome import Result
@@ -23,8 +19,6 @@ from stepscope.experiments.registry import Experiment
 from stepscope.scope import Model, load_model
 
 __all__ = ["carry_out", "planned", "run"]
-
-_COMPUTED_WITH = ("stepscope", "torch", "diffusers", "transformers", "numpy", "safetensors", "pyarrow", "pillow")
 
 
 def run(
@@ -127,33 +121,6 @@ def carry_out(
     if writer is not None:
         writer.write_table(result.table)
         writer.write_result(result.stored())
-        writer.write_manifest(_manifest(question, writer.folder, command, started))
+        called = command or ["stepscope.run", question.experiment.name, job.model.name]
+        writer.write_manifest(manifest_of(job, writer.folder, called, started))
     return result
-
-
-def _manifest(question: Question, folder: Path, command: Sequence[str], started: float) -> store.Manifest:
-    return store.Manifest(
-        versions={"python": platform.python_version(), **_versions()},
-        sigmas=question.job.sigmas,
-        seeds=list(question.job.recording.seeds),
-        command=list(command) or ["stepscope.run", question.experiment.name, question.job.model.name],
-        volatile={
-            "started": datetime.fromtimestamp(started, UTC).isoformat(timespec="seconds"),
-            "run_seconds": round(time.time() - started, 3),
-            "host": platform.node(),
-            "platform": platform.platform(),
-            "cpu_count": os.cpu_count(),
-            "folder": str(folder.resolve()),
-        },
-    )
-
-
-def _versions() -> dict[str, str]:
-    """A machine that runs denoisers in closed form may lack diffusers."""
-    found = {}
-    for name in _COMPUTED_WITH:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

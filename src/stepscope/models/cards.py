@@ -125,7 +125,8 @@ def scheduler_shift(config: Any) -> float | None:
 def _bundled_card(name: str) -> Card:
     if not (BUNDLED_FOLDER / "model_index.json").is_file():
         raise ModelLoadError(
-            f"The bundled model {name!r} is not installed here. The wheel carries it. Install that, or give a folder."
+            f"The bundled model {name!r} is not in this build. recipes/embedded makes it. Give a diffusers folder, "
+            "a hub id or FILE.py:NAME instead."
         )
     card = folder_card(BUNDLED_FOLDER)
     if name not in (BUNDLED, card.edition):

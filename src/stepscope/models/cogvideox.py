@@ -36,7 +36,7 @@ from stepscope.models.cogvideox_scheduler import (
     trained_timestep,
     variance_preserving_grid,
 )
-from stepscope.models.inputs import check_batch, check_input
+from stepscope.models.inputs import check_batch, check_input, device_of
 from stepscope.shapes import LatentsBatch
 
 __all__ = ["LAYOUT", "CogVideoXCondition", "CogVideoXDenoiser"]
@@ -91,8 +91,7 @@ class CogVideoXDenoiser(AbstractDenoiser):
     @property
     def device(self) -> torch.device:
         """Where the transformer runs; with offloading, where it is brought to."""
-        offloaded = getattr(self._main, "_hf_hook", None) is not None
-        return torch.device(self.pipeline._execution_device) if offloaded else self._main.device
+        return device_of(self.pipeline, self._main)
 
     def latents_shape(self, sample: Input) -> tuple[int, int, int, int]:
         """(C, F, H, W) for a sample.

@@ -12,11 +12,11 @@ Cost: one pass of the VAE, one video at a time.
 import math
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image as Pillow
 
 from stepscope.errors import BadInputError, ModelLoadError
+from stepscope.models.inputs import check_frames, check_size
+from stepscope.models.pixels import frames_from_video, video_from_frames
 from stepscope.shapes import Frames, Latents
 
 __all__ = ["CogVideoXCodec"]
@@ -58,8 +58,9 @@ class CogVideoXCodec:
         Raises:
             BadInputError: for a size or a number of frames that VAE and transformer cannot take.
         """
-        self._check_size(height, width)
-        self._check_frames(num_frames)
+        self._check_positions(height, width)
+        check_size(height, width, self.size_multiple)
+        check_frames(num_frames, self.frame_multiple)
         frames = (num_frames - 1) // self.pipeline.vae_scale_factor_temporal + 1
         spatial = self.pipeline.vae_scale_factor_spatial
         channels = self.pipeline.transformer.config.in_channels // 2
@@ -70,8 +71,7 @@ class CogVideoXCodec:
         """Scaled latents of a video, float32, by the mode of the VAE's posterior."""
         self.latents_shape(*frames.shape[:3])
         vae = self.pipeline.vae
-        pixels = self.pipeline.video_processor.preprocess([Pillow.fromarray(frame) for frame in frames])
-        video = pixels.transpose(0, 1)[None].to(device=self.pipeline._execution_device, dtype=vae.dtype)
+        video = video_from_frames(self.pipeline, frames).to(device=self.pipeline._execution_device, dtype=vae.dtype)
         latents = vae.encode(video).latent_dist.mode().float()[0] * self.pipeline.vae_scaling_factor_image
         return torch.cat([latents[:, : self.padding], latents], dim=1)
 
@@ -81,18 +81,7 @@ class CogVideoXCodec:
         vae = self.pipeline.vae
         kept = latents[:, self.padding :].transpose(0, 1)[None]
         video = self.pipeline.decode_latents(kept.to(device=self.pipeline._execution_device, dtype=vae.dtype))
-        shown = self.pipeline.video_processor.postprocess_video(video, output_type="np")[0]
-        return (shown * 255).round().astype(np.uint8)
-
-    def _check_size(self, height: int, width: int) -> None:
-        self._check_positions(height, width)
-        rows, columns = self.size_multiple
-        if height % rows or width % columns or not height or not width:
-            nearest = f"{max(rows, height // rows * rows)}x{max(columns, width // columns * columns)}"
-            raise BadInputError(
-                f"The first frame came as {height}x{width} (height x width). This model takes multiples of "
-                f"{rows}x{columns}. Resize it, to {nearest} for instance."
-            )
+        return frames_from_video(self.pipeline, video)
 
     def _check_positions(self, height: int, width: int) -> None:
         config, spatial = self.pipeline.transformer.config, self.pipeline.vae_scale_factor_spatial
@@ -106,13 +95,4 @@ class CogVideoXCodec:
             raise BadInputError(
                 f"The first frame came as {height}x{width} (height x width). This model has positions for {allowed} "
                 f"{own_height}x{own_width}. Resize it to that."
-            )
-
-    def _check_frames(self, num_frames: int) -> None:
-        factor = self.frame_multiple
-        if num_frames < 1 or num_frames % factor != 1:
-            lower = max(num_frames - 1, 0) // factor * factor + 1
-            raise BadInputError(
-                f"The number of frames came as {num_frames}. This VAE takes {factor}n+1. "
-                f"Choose {lower} or {lower + factor}."
             )

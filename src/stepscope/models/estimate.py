@@ -14,6 +14,7 @@ Checked against one expert of Wan2.2-I2V-A14B, bfloat16, 832x480x81, on an H100:
 Context and kernel workspaces of the driver (a few hundred MiB) come on top.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -102,8 +103,7 @@ def estimate(
     config = _main(modules).config
     tokens = _tokens(shape, config.patch_size)
     per_branch = num_steps * branches * config.num_layers * tokens * runs
-    latents = 4 * shape[0] * shape[1] * shape[2] * shape[3]
-    hidden = config.num_attention_heads * config.attention_head_dim
+    latents = 4 * math.prod(shape)
     return Estimate(
         parameters={name: sum(p.numel() for p in module.parameters()) for name, module in modules.items()},
         model_calls=num_steps * branches * runs,
@@ -113,7 +113,7 @@ def estimate(
             "clean_estimates": num_steps * latents * runs,
             "frames": (num_steps + 1) * 3 * frames * rows * columns * runs,
             "token_energy": 4 * per_branch,
-            "hidden_states": _BYTES[number] * hidden * per_branch,
+            "hidden_states": _BYTES[number] * config.num_attention_heads * config.attention_head_dim * per_branch,
         },
         peak_bytes=_peaks(
             modules, _activations(found, modules, shape, (frames, rows, columns)), _KEPT_LATENTS * num_steps * latents

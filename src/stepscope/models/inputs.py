@@ -1,11 +1,20 @@
-"""What every family refuses of its inputs, whatever its codec."""
+"""What every family does with its inputs, whatever its codec: where they go, and what it refuses of them."""
 
 from collections.abc import Sequence
+from typing import Any
+
+import torch
 
 from stepscope.denoise import Input
 from stepscope.errors import BadInputError
 
-__all__ = ["check_batch", "check_input"]
+__all__ = ["check_batch", "check_frames", "check_input", "check_size", "device_of"]
+
+
+def device_of(pipeline: Any, network: Any) -> torch.device:
+    """Where a pipeline's network runs; with offloading, where it is brought to."""
+    offloaded = getattr(network, "_hf_hook", None) is not None
+    return torch.device(pipeline._execution_device) if offloaded else network.device
 
 
 def check_input(sample: Input) -> None:
@@ -30,4 +39,25 @@ def check_batch(samples: Sequence[Input], guidance: float) -> None:
     if len(sizes) != 1:
         raise BadInputError(
             f"A batch came with samples of {len(sizes)} sizes. All must have one. Run each size on its own."
+        )
+
+
+def check_size(height: int, width: int, multiple: tuple[int, int]) -> None:
+    """Refuse a size in pixels that is no multiple of (rows, columns)."""
+    rows, columns = multiple
+    if height % rows or width % columns or not height or not width:
+        nearest = f"{max(rows, height // rows * rows)}x{max(columns, width // columns * columns)}"
+        raise BadInputError(
+            f"The first frame came as {height}x{width} (height x width). This model takes multiples of "
+            f"{rows}x{columns}. Resize it, to {nearest} for instance."
+        )
+
+
+def check_frames(num_frames: int, factor: int) -> None:
+    """Refuse a number of frames that a VAE with this temporal factor cannot take."""
+    if num_frames < 1 or num_frames % factor != 1 % factor:
+        lower = max(num_frames - 1, 0) // factor * factor + 1
+        raise BadInputError(
+            f"The number of frames came as {num_frames}. This VAE takes {factor}n+1. "
+            f"Choose {lower} or {lower + factor}."
         )

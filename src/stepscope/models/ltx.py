@@ -26,7 +26,7 @@ from stepscope.denoise import AbstractDenoiser, Address, Grid, Input, Prediction
 from stepscope.denoise.denoiser import CfgBranch
 from stepscope.errors import BadInputError, ModelLoadError, PlanError
 from stepscope.models.attach import Layout, attach
-from stepscope.models.inputs import check_batch, check_input
+from stepscope.models.inputs import check_batch, check_input, device_of
 from stepscope.models.ltx_codec import LTXCodec
 from stepscope.shapes import LatentsBatch
 
@@ -96,8 +96,7 @@ class LTXDenoiser(AbstractDenoiser):
     @property
     def device(self) -> torch.device:
         """Where the transformer runs; with offloading, where it is brought to."""
-        offloaded = getattr(self._main, "_hf_hook", None) is not None
-        return torch.device(self.pipeline._execution_device) if offloaded else self._main.device
+        return device_of(self.pipeline, self._main)
 
     def latents_shape(self, sample: Input) -> tuple[int, int, int, int]:
         """(C, F, H, W) for a sample.

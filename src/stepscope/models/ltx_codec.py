@@ -14,11 +14,10 @@ VAE, one video at a time.
 import math
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image as Pillow
 
-from stepscope.errors import BadInputError
+from stepscope.models.inputs import check_frames, check_size
+from stepscope.models.pixels import frames_from_video, video_from_frames
 from stepscope.shapes import Frames, Image, Latents
 
 __all__ = ["LTXCodec"]
@@ -55,8 +54,8 @@ class LTXCodec:
         Raises:
             BadInputError: for a size or a number of frames that VAE and transformer cannot take.
         """
-        self._check_size(height, width)
-        self._check_frames(num_frames)
+        check_size(height, width, self.size_multiple)
+        check_frames(num_frames, self.frame_multiple)
         spatial, channels = self.pipeline.vae_spatial_compression_ratio, self.pipeline.transformer.config.in_channels
         return channels, (num_frames - 1) // self.frame_multiple + 1, height // spatial, width // spatial
 
@@ -83,8 +82,7 @@ class LTXCodec:
             if self._injects_noise:
                 torch.manual_seed(_NOISE_SEED)
             video = vae.decode(z, timestep, return_dict=False)[0]
-        shown = self.pipeline.video_processor.postprocess_video(video, output_type="np")[0]
-        return (shown * 255).round().astype(np.uint8)
+        return frames_from_video(self.pipeline, video)
 
     @property
     def _injects_noise(self) -> bool:
@@ -93,29 +91,10 @@ class LTXCodec:
     def _encoded(self, frames: Frames, scaling_factor: float) -> Latents:
         self.latents_shape(*frames.shape[:3])
         vae = self.pipeline.vae
-        pixels = self.pipeline.video_processor.preprocess([Pillow.fromarray(frame) for frame in frames])
-        video = pixels.transpose(0, 1)[None].to(device=self.pipeline._execution_device, dtype=vae.dtype)
+        video = video_from_frames(self.pipeline, frames).to(device=self.pipeline._execution_device, dtype=vae.dtype)
         mode = vae.encode(video).latent_dist.mode().float()
         return self.pipeline._normalize_latents(mode, vae.latents_mean, vae.latents_std, scaling_factor)[0]
 
     def _unscaled(self, latents: torch.Tensor) -> torch.Tensor:
         vae = self.pipeline.vae
         return self.pipeline._denormalize_latents(latents, vae.latents_mean, vae.latents_std, vae.config.scaling_factor)
-
-    def _check_size(self, height: int, width: int) -> None:
-        rows, columns = self.size_multiple
-        if height % rows or width % columns or not height or not width:
-            nearest = f"{max(rows, height // rows * rows)}x{max(columns, width // columns * columns)}"
-            raise BadInputError(
-                f"The first frame came as {height}x{width} (height x width). This model takes multiples of "
-                f"{rows}x{columns}. Resize it, to {nearest} for instance."
-            )
-
-    def _check_frames(self, num_frames: int) -> None:
-        factor = self.frame_multiple
-        if num_frames < 1 or num_frames % factor != 1 % factor:
-            lower = max(num_frames - 1, 0) // factor * factor + 1
-            raise BadInputError(
-                f"The number of frames came as {num_frames}. This VAE takes {factor}n+1. "
-                f"Choose {lower} or {lower + factor}."
-            )

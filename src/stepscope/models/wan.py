@@ -21,7 +21,7 @@ from stepscope.denoise import AbstractDenoiser, Address, Grid, Input, Prediction
 from stepscope.denoise.denoiser import CfgBranch
 from stepscope.errors import BadInputError
 from stepscope.models.attach import attach
-from stepscope.models.inputs import check_batch, check_input
+from stepscope.models.inputs import check_batch, check_input, device_of
 from stepscope.models.scheduler import pipeline_grid
 from stepscope.models.wan_codec import WanCodec
 from stepscope.shapes import LatentsBatch
@@ -78,8 +78,7 @@ class WanDenoiser(AbstractDenoiser):
     @property
     def device(self) -> torch.device:
         """Where the transformer runs; with offloading, where it is brought to."""
-        offloaded = getattr(self._main, "_hf_hook", None) is not None
-        return torch.device(self.pipeline._execution_device) if offloaded else self._main.device
+        return device_of(self.pipeline, self._main)
 
     def latents_shape(self, sample: Input) -> tuple[int, int, int, int]:
         """(C, F, H, W) for a sample.

@@ -10,11 +10,10 @@ mode, never a sample.  Cost: one pass of the VAE, one video at a time.
 import math
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import Image as Pillow
 
-from stepscope.errors import BadInputError
+from stepscope.models.inputs import check_frames, check_size
+from stepscope.models.pixels import frames_from_video, video_from_frames
 from stepscope.shapes import Frames, Latents
 
 __all__ = ["WanCodec"]
@@ -48,8 +47,8 @@ class WanCodec:
         Raises:
             BadInputError: for a size or a number of frames that VAE and transformer cannot take.
         """
-        self._check_size(height, width)
-        self._check_frames(num_frames)
+        check_size(height, width, self.size_multiple)
+        check_frames(num_frames, self.frame_multiple)
         vae = self.pipeline.vae.config
         spatial = self.pipeline.vae_scale_factor_spatial
         return vae.z_dim, (num_frames - 1) // self.frame_multiple + 1, height // spatial, width // spatial
@@ -59,8 +58,7 @@ class WanCodec:
         """Standardised latents of a video, float32, by the mode of the VAE's posterior."""
         self.latents_shape(*frames.shape[:3])
         vae = self.pipeline.vae
-        pixels = self.pipeline.video_processor.preprocess([Pillow.fromarray(frame) for frame in frames])
-        video = pixels.transpose(0, 1)[None].to(device=vae.device, dtype=vae.dtype)
+        video = video_from_frames(self.pipeline, frames).to(device=vae.device, dtype=vae.dtype)
         mode = vae.encode(video).latent_dist.mode().float()
         mean, inverse_std = self._moments(mode)
         return ((mode - mean) * inverse_std)[0]
@@ -72,8 +70,7 @@ class WanCodec:
         scaled = latents[None].to(device=vae.device, dtype=vae.dtype)
         mean, inverse_std = self._moments(scaled)
         video = vae.decode(scaled / inverse_std + mean, return_dict=False)[0]
-        shown = self.pipeline.video_processor.postprocess_video(video, output_type="np")[0]
-        return (shown * 255).round().astype(np.uint8)
+        return frames_from_video(self.pipeline, video)
 
     def _moments(self, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and 1/std, each [1, C, 1, 1, 1]; multiplied and divided in the stock order, to agree bitwise."""
@@ -81,21 +78,3 @@ class WanCodec:
         mean, std = torch.tensor(config.latents_mean), torch.tensor(config.latents_std)
         shape = (1, config.z_dim, 1, 1, 1)
         return mean.view(shape).to(like), 1.0 / std.view(shape).to(like)
-
-    def _check_size(self, height: int, width: int) -> None:
-        rows, columns = self.size_multiple
-        if height % rows or width % columns or not height or not width:
-            nearest = f"{max(rows, height // rows * rows)}x{max(columns, width // columns * columns)}"
-            raise BadInputError(
-                f"The first frame came as {height}x{width} (height x width). This model takes multiples of "
-                f"{rows}x{columns}. Resize it, to {nearest} for instance."
-            )
-
-    def _check_frames(self, num_frames: int) -> None:
-        factor = self.frame_multiple
-        if num_frames < 1 or num_frames % factor != 1 % factor:
-            lower = max(num_frames - 1, 0) // factor * factor + 1
-            raise BadInputError(
-                f"The number of frames came as {num_frames}. This VAE takes {factor}n+1. "
-                f"Choose {lower} or {lower + factor}."
-            )
