@@ -9,15 +9,16 @@ from the held ones.  Cost: one encoding of the video; no model call.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 
-from stepscope.denoise import AbstractIntervention, View, initial_latents, interpolate
+from stepscope.denoise import View, initial_latents, interpolate
 from stepscope.interventions.donors import checked_source, owned_video
-from stepscope.interventions.indices import Indices, acts, checked_strength, settled, sorted_indices, within
+from stepscope.interventions.indices import Indices, checked_strength, settled, sorted_indices, within
 from stepscope.interventions.json_form import JsonForm
+from stepscope.interventions.mixture import AbstractMixture
 from stepscope.shapes import Frames, LatentsBatch
 
 __all__ = ["HoldFrames"]
@@ -26,7 +27,7 @@ _STILL = "still"
 
 
 @dataclass(frozen=True)
-class HoldFrames(JsonForm, AbstractIntervention):
+class HoldFrames(JsonForm, AbstractMixture):
     """Hold some latent frames to a video before the model calls of some steps.
 
     Attributes:
@@ -38,8 +39,6 @@ class HoldFrames(JsonForm, AbstractIntervention):
     Raises:
         BadInputError: If any of these cannot be used.
     """
-
-    reaches: ClassVar[frozenset[str]] = frozenset({"latents"})
 
     steps: int | Iterable[int] | None
     latent_frames: int | Iterable[int] | None
@@ -54,20 +53,6 @@ class HoldFrames(JsonForm, AbstractIntervention):
             video=checked_source("video", self.video, (_STILL,)),
             strength=checked_strength(self.strength),
         )
-
-    @property
-    def is_zero(self) -> bool:
-        """Whether the strength is 0."""
-        return self.strength == 0
-
-    @property
-    def asks_estimate(self) -> bool:
-        """It asks nothing of the model."""
-        return False
-
-    def acts_at(self, step: int, num_steps: int) -> bool:
-        """Whether it acts at `step`; a run too short for one of its steps is refused."""
-        return acts(self, cast(Indices, self.steps), step, num_steps)
 
     def edit_latents(self, latents: LatentsBatch, view: View) -> LatentsBatch:
         """The latents with the chosen frames on their line.

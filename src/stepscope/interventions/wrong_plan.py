@@ -11,22 +11,23 @@ Cost: encodings, once a video and plan; no model call.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import torch
 
-from stepscope.denoise import AbstractIntervention, View, interpolate, latents_noise
+from stepscope.denoise import View, interpolate, latents_noise
 from stepscope.errors import BadInputError
 from stepscope.interventions.donors import RULES, checked_source, donor_video
-from stepscope.interventions.indices import Indices, acts, checked_strength, settled, sorted_indices, whole_seed
+from stepscope.interventions.indices import checked_strength, settled, sorted_indices, whole_seed
 from stepscope.interventions.json_form import JsonForm
+from stepscope.interventions.mixture import AbstractMixture
 from stepscope.shapes import LatentsBatch
 
 __all__ = ["WrongPlan"]
 
 
 @dataclass(frozen=True)
-class WrongPlan(JsonForm, AbstractIntervention):
+class WrongPlan(JsonForm, AbstractMixture):
     """Replace what the latents are about before the model calls of some steps.
 
     Attributes:
@@ -40,8 +41,6 @@ class WrongPlan(JsonForm, AbstractIntervention):
     Raises:
         BadInputError: If any of these cannot be used.
     """
-
-    reaches: ClassVar[frozenset[str]] = frozenset({"latents"})
 
     steps: int | Iterable[int] | None
     solution: Any
@@ -62,20 +61,6 @@ class WrongPlan(JsonForm, AbstractIntervention):
             seed=whole_seed(self.seed),
             share=float(self.share),
         )
-
-    @property
-    def is_zero(self) -> bool:
-        """Whether the strength is 0."""
-        return self.strength == 0
-
-    @property
-    def asks_estimate(self) -> bool:
-        """It asks nothing of the model."""
-        return False
-
-    def acts_at(self, step: int, num_steps: int) -> bool:
-        """Whether it acts at `step`; a run too short for one of its steps is refused."""
-        return acts(self, cast(Indices, self.steps), step, num_steps)
 
     def edit_latents(self, latents: LatentsBatch, view: View) -> LatentsBatch:
         """The latents on the way to the donor's video.
