@@ -109,26 +109,36 @@ def train(
     batch: int,
     device: torch.device,
     seed: int = 0,
+    decoder_only: bool = False,
 ) -> None:
-    """Train in place for a given time; the learning rate falls to zero with it."""
+    """Train in place for a given time; the learning rate falls to zero with it.
+
+    With `decoder_only` the latents stay what they are, so that a denoiser trained on them keeps its worth; the rates
+    are a tenth then.
+    """
     generator = torch.Generator(device).manual_seed(seed)
     rng = np.random.default_rng(seed)
-    kernels = [p for p in vae.parameters() if p.ndim >= 4 and min(p.shape[0], p[0].numel()) >= 8]
+    scale = 0.1 if decoder_only else 1.0
+    if decoder_only:
+        vae.encoder.requires_grad_(False)
+        vae.quant_conv.requires_grad_(False)
+    learning = [p for p in vae.parameters() if p.requires_grad]
+    kernels = [p for p in learning if p.ndim >= 4 and min(p.shape[0], p[0].numel()) >= 8]
     chosen = {id(p) for p in kernels}
     muon = Muon(kernels, decay=0.0)
-    adam = torch.optim.AdamW([p for p in vae.parameters() if id(p) not in chosen], lr=0.0, betas=(0.9, 0.95))
+    adam = torch.optim.AdamW([p for p in learning if id(p) not in chosen], lr=0.0, betas=(0.9, 0.95))
     torch.manual_seed(seed)
     layout = faster_layout(vae, clips_for(data, others, rng, generator, batch, device))
     began, step, errors = time.time(), 0, []
     while (share := (time.time() - began) / seconds) < 1:
         clip = clips_for(data, others, rng, generator, batch, device)
         clip = clip.contiguous(memory_format=layout)
-        rate = min(1, (step + 1) / 100) * min(1, (1 - share) / 0.6)
+        rate = scale * min(1, (step + 1) / 100) * min(1, (1 - share) / 0.6)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
             loss, error = loss_of(vae, clip)
         vae.zero_grad(set_to_none=True)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(learning, 1.0)
         muon.step(KERNEL_LR * rate)
         for group in adam.param_groups:
             group["lr"] = OTHER_LR * rate

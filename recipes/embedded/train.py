@@ -51,6 +51,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--resume", action="store_true")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--adam", action="store_true", help="AdamW on everything, for comparison")
+    parser.add_argument("--decoder-only", action="store_true", help="keep the codec's latents, improve its pictures")
     parser.add_argument("--check", type=int, default=256, help="held-out solutions a cell through the codec")
     parser.add_argument("--enough", type=float, default=0.0, help="fail if a cell keeps less ground truth than this")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -64,9 +65,12 @@ def train_codec(args: argparse.Namespace, device: torch.device, workers: int) ->
     vae = AutoencoderKLWan.from_pretrained(args.codec, torch_dtype=torch.float32) if args.codec else codec.build()
     vae.to(device)
     others = puzzles.draw_clips(args.clips, args.seed, workers)
-    codec.train(vae, data, others, args.seconds, args.batch, device, args.seed)
+    codec.train(vae, data, others, args.seconds, args.batch, device, args.seed, args.decoder_only)
     vae.eval()
-    codec.measure_latents(vae, data, device)
+    if args.decoder_only:
+        vae.half().float()
+    else:
+        codec.measure_latents(vae, data, device)
     vae.half().save_pretrained(args.out / "vae")
     with ProcessPoolExecutor(workers) as pool:
         rates = check_codec.check(vae.float(), args.check, device, pool if workers > 1 else None)

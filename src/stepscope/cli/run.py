@@ -30,14 +30,14 @@ def run(options: Namespace) -> None:
         split=options.split,
         dials=dict(options.dial or ()),
     )
-    calls = experiments.planned(question)
+    calls = question.calls
     opening = f"{experiment.name} on {task.name}: {_plan(options)}, {calls['planned']} model calls planned"
     if options.dry_run:
         say(options.json, {"experiment": experiment.name, "task": task.name, "model_calls": calls}, [opening])
         return
     if not options.json:
         print(opening, flush=True)
-    with progress(options.samples * len(options.seeds) * options.steps, "steps") as tick:
+    with progress(question.num_ticks, "steps") as tick:
         result = experiments.carry_out(
             question, options.out, overwrite=options.overwrite, command=["stepscope", *options.words], tick=tick
         )

@@ -1,14 +1,15 @@
 """Executors carry out plans: they load a model by reference, denoise, score, and hand units to the store.
 
-`recording` what is to be done, as a value; `local` does it in this process; `measuring` does it for an experiment and
-keeps numbers alone; `sampling` draws puzzles; `watchers` look before and
-meanwhile; `rows`, `summary` and `provenance` what is made of a run.  A plan names its
-model and never holds it, so that the same plan can be carried out elsewhere.
+`recording` what is to be done, as a value; `local` does it in this process; `measuring` does it for an experiment,
+`puzzle` by `puzzle`, and keeps numbers alone; `sampling` draws puzzles; `watchers` look before and meanwhile; `rows`,
+`summary` and `provenance` what is made of a run.  A plan names its model and never holds it, so that the same plan can
+be carried out elsewhere.
 """
 
 from stepscope.executors.local import Job, carry_out, prepare
-from stepscope.executors.measuring import Finding, Measured, measure_puzzles
+from stepscope.executors.measuring import Procedure, measure_puzzles, plan_of
 from stepscope.executors.provenance import manifest_of
+from stepscope.executors.puzzle import Finding, Measured, Puzzle
 from stepscope.executors.recording import ModelReference, Recording, Settings, sample_digest
 from stepscope.executors.rows import reading_rows
 from stepscope.executors.sampling import draw_sample
@@ -20,12 +21,15 @@ __all__ = [
     "Measured",
     "ModelReference",
     "Outcome",
+    "Procedure",
+    "Puzzle",
     "Recording",
     "Settings",
     "carry_out",
     "draw_sample",
     "manifest_of",
     "measure_puzzles",
+    "plan_of",
     "planned_calls",
     "prepare",
     "reading_rows",

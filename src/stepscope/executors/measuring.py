@@ -1,98 +1,177 @@
-"""Measure every puzzle of a plan: denoise all its seeds, read, keep the numbers; one puzzle after the other.
+"""Measure every puzzle of a plan: grow its tree of branches for all seeds, read, keep the numbers; one after the other.
 
-    unit = one sample x all seeds of the plan      numbers alone: the tensors are gone once they have been read
+    unit = one sample x all seeds and branches      the traces are gone once they have been read
 
-What seeds share is measured on all of them at once, so a puzzle's seeds make one unit.  Every puzzle is read beside a
-*foreign* one, the next in turn that has several solutions, as a control; its content enters the unit's key.  A unit is
-written whole or not at all, so a run that was stopped resumes to the same bytes.  Nothing is decoded.  Cost of a unit:
-N predictions a seed, and one encoding of each solution of two puzzles.
+What seeds share is measured on all of them at once, so a puzzle's seeds make one unit.  The content of the foreign
+puzzle enters the unit's key.  A unit is written whole or not at all, so a run that was stopped resumes to the same
+bytes.  Nothing is decoded here.  Cost of a unit: what its plan says, and one encoding of each solution of two puzzles.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 
-from stepscope.executors.local import CHUNK, Job
+from stepscope.denoise import PairedRecorder, Recorder
+from stepscope.executors.local import Job
+from stepscope.executors.puzzle import Finding, Measured, Puzzle
 from stepscope.executors.recording import sample_digest
 from stepscope.executors.watchers import Ticker
-from stepscope.scope import Model, Solutions, Trace, encode_solutions
+from stepscope.scope import Branch, Plan, Solutions, Trace, encode_solutions, plan
 from stepscope.store import Row, Unit, Writer, canonical_json, unit_key
 
-__all__ = ["Finding", "Measure", "Measured", "measure_puzzles"]
+__all__ = ["Procedure", "measure_puzzles", "plan_of"]
 
 _KIND = "measures"
 
 
-@dataclass(frozen=True)
-class Measured:
-    """What an experiment measured on one puzzle; JSON throughout.
+@runtime_checkable
+class Procedure(Protocol):
+    """How a puzzle is measured."""
 
-    Attributes:
-        puzzle: Numbers of the puzzle, over all its seeds.
-        runs: Numbers of each run, in the order of the seeds.
-        cells: Table cells of each run, without the columns that all cells of a run share.
+    @property
+    def prepare_runs(self) -> int:
+        """How many runs without edits `prepare` takes."""
+        ...
+
+    def branches(self, sample: Any, other: Any | None, num_steps: int) -> Sequence[Branch]:
+        """What is done otherwise than in the clean run; nothing, if the clean run is all that is read."""
+        ...
+
+    def recorders(self) -> Sequence[Recorder]:
+        """Fresh folds over every branch."""
+        ...
+
+    def paired(self) -> Sequence[PairedRecorder]:
+        """Fresh folds over the clean run and every branch."""
+        ...
+
+    def prepare(self, job: Job) -> Any:
+        """What must be known of the model before a puzzle can be measured; a function of the job alone."""
+        ...
+
+    def measure(self, puzzle: Puzzle) -> Measured:
+        """Read the runs of one puzzle."""
+        ...
+
+
+def plan_of(job: Job, procedure: Procedure, index: int, tick: Callable[[], object] = lambda: None) -> Plan:
+    """The tree of one puzzle of a job.
+
+    Raises:
+        UserError: If it cannot be run as asked.
     """
-
-    puzzle: Mapping[str, Any]
-    runs: Sequence[Mapping[str, Any]]
-    cells: Sequence[Sequence[Mapping[str, Any]]]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One measured puzzle, computed or found stored.
-
-    Attributes:
-        puzzle: Numbers of the puzzle, over all its seeds.
-        runs: Numbers of each run, in the order of the seeds.
-        rows: All of it as rows of the table.
-        model_calls: Model calls that its runs took.
-    """
-
-    puzzle: Mapping[str, Any]
-    runs: Sequence[Mapping[str, Any]]
-    rows: Sequence[Row]
-    model_calls: int
-
-
-Measure = Callable[[Sequence[Trace], Solutions, Solutions | None], Measured]
-"""From the runs of a puzzle, its solutions, and a foreign puzzle's (None if there is no other) to numbers."""
+    samples, settings = job.recording.samples, job.recording.settings
+    other = _foreign(samples, index)
+    return plan(
+        job.model,
+        [samples[index]],
+        procedure.branches(samples[index], None if other is None else samples[other], settings.num_steps),
+        job.recording.seeds,
+        recorders=[*procedure.recorders(), Ticker(tick)],
+        paired=procedure.paired(),
+        **settings.options(),
+    )
 
 
 def measure_puzzles(
-    job: Job, measure: Measure, writer: Writer | None = None, tick: Callable[[], object] = lambda: None
+    job: Job, procedure: Procedure, writer: Writer | None = None, tick: Callable[[], object] = lambda: None
 ) -> list[Finding]:
     """Measure the puzzles that the folder lacks, and read the others.
 
     Args:
         job: What to run, prepared.
-        measure: What to make of a puzzle's runs.
+        procedure: How a puzzle is measured.
         writer: The open output folder; None keeps nothing.
-        tick: Called once a step.
+        tick: Called whenever a node of a tree has taken a step.
     """
-    samples = job.recording.samples
-    encoded = lru_cache(maxsize=3)(lambda index: encode_solutions(job.model, samples[index]))
+    bench = _Bench(job, procedure, tick)
     findings = []
-    for index, sample in enumerate(samples):
-        other = _foreign(samples, index)
-        key = _key(job, sample, None if other is None else samples[other])
+    for index, sample in enumerate(job.recording.samples):
+        key = bench.key(index)
         if writer is not None and writer.has_unit(key):
             unit = writer.read_unit(key)
         else:
-            traces = list(_traces(job, sample, tick))
-            foreign = None if other is None else _fitting(encoded(other), encoded(index))
-            unit = _unit(key, job.model, traces, measure(traces, encoded(index), foreign))
+            unit = bench.unit(index, key)
             if writer is not None:
                 writer.write_unit(unit)
                 now = datetime.now(UTC).isoformat(timespec="seconds")
                 writer.log(f"{now} unit {key}: sample {index}, {unit.facts['model_calls']} model calls")
         findings.append(_finding(job, sample, unit))
     return findings
+
+
+class _Bench:
+    """A job on the bench; what puzzles share is made once, when it is first wanted."""
+
+    def __init__(self, job: Job, procedure: Procedure, tick: Callable[[], object]) -> None:
+        self.job, self.procedure, self.tick = job, procedure, tick
+        self.samples = job.recording.samples
+        self.solutions = lru_cache(maxsize=3)(lambda index: encode_solutions(job.model, self.samples[index]))
+        self.prepared = lru_cache(maxsize=1)(lambda: procedure.prepare(job))
+        self.plan = lru_cache(maxsize=1)(lambda index: plan_of(job, procedure, index, tick))
+
+    def key(self, index: int) -> str:
+        """The name of a unit: its own sample, all the seeds, and all samples where something is prepared on them."""
+        own = {"samples", "seeds", "sample_seeds"}
+        unit = {name: value for name, value in self.job.identity.config.items() if name not in own}
+        other = _foreign(self.samples, index)
+        unit |= {
+            "kind": _KIND,
+            "sample": sample_digest(self.samples[index]),
+            "foreign": None if other is None else sample_digest(self.samples[other]),
+            "seeds": list(self.job.recording.seeds),
+        }
+        if self.procedure.prepare_runs:
+            unit["prepared"] = [sample_digest(sample) for sample in self.samples]
+        chunk = self.plan(index).chunk
+        return unit_key(unit, self.job.model.weights_hash, threads=torch.get_num_threads(), chunk=chunk)
+
+    def unit(self, index: int, key: str) -> Unit:
+        """Run and read one puzzle."""
+        prepared = self.prepared()
+        traces, calls = self.plan(index).grown(self.samples[index])
+        puzzle = self.puzzle(index, traces, prepared)
+        measured = self.procedure.measure(puzzle)
+        cells = [
+            [*_calls(runs), *kept] for runs, kept in zip(puzzle.runs, measured.cells, strict=True)
+        ]  # fmt: skip
+        facts = {"puzzle": measured.puzzle, "runs": measured.runs, "cells": cells, "model_calls": calls}
+        # Through JSON and back, so that what was just computed is what a resumed run reads.
+        plain = json.loads(canonical_json(facts))
+        return Unit(key, self.job.model.weights_hash, _KIND, plain, measured.tensors)
+
+    def puzzle(self, index: int, traces: Mapping[tuple[int, str], Trace], prepared: Any) -> Puzzle:
+        """A puzzle with its runs."""
+        other, seeds = _foreign(self.samples, index), self.job.recording.seeds
+        runs: list[dict[str, Trace]] = [{} for _ in seeds]
+        for (seed, name), trace in traces.items():
+            kept = {key: value for key, value in trace.records.items() if key != Ticker.name}
+            runs[seeds.index(seed)][name] = replace(trace, records=kept)
+        own = self.solutions(index)
+        foreign = None if other is None else _fitting(self.solutions(other), own)
+        return Puzzle(
+            self.job.model,
+            self.job.recording.task,
+            self.samples[index],
+            own,
+            None if other is None else self.samples[other],
+            foreign,
+            seeds,
+            runs,
+            prepared,
+        )
+
+
+def _calls(runs: Mapping[str, Trace]) -> list[dict[str, Any]]:
+    """What each branch would have cost by itself."""
+    return [
+        {"metric": "model_calls", "branch": name, "value": float(trace.model_calls)} for name, trace in runs.items()
+    ]
 
 
 def _foreign(samples: Sequence[Any], index: int) -> int | None:
@@ -104,35 +183,6 @@ def _foreign(samples: Sequence[Any], index: int) -> int | None:
 def _fitting(foreign: Solutions, own: Solutions) -> Solutions | None:
     """A puzzle of another size cannot be laid over this one."""
     return foreign if foreign.still.shape == own.still.shape else None
-
-
-def _key(job: Job, sample: Any, foreign: Any) -> str:
-    own = {"samples", "seeds", "sample_seeds"}  # a unit is known by its own sample, and by all the seeds
-    unit = {name: value for name, value in job.identity.config.items() if name not in own}
-    unit |= {
-        "kind": _KIND,
-        "sample": sample_digest(sample),
-        "foreign": None if foreign is None else sample_digest(foreign),
-        "seeds": list(job.recording.seeds),
-    }
-    return unit_key(unit, job.model.weights_hash, threads=torch.get_num_threads(), chunk=CHUNK)
-
-
-def _traces(job: Job, sample: Any, tick: Callable[[], object]) -> Iterator[Trace]:
-    options = job.recording.settings.options()
-    for seed in job.recording.seeds:
-        trace = job.model.denoise(sample, seed=seed, recorders=[Ticker(tick)], **options)
-        yield replace(trace, records={})
-
-
-def _unit(key: str, model: Model, traces: Sequence[Trace], measured: Measured) -> Unit:
-    calls = [trace.model_calls for trace in traces]
-    cells = [
-        [{"metric": "model_calls", "value": float(made)}, *run] for made, run in zip(calls, measured.cells, strict=True)
-    ]
-    facts = {"puzzle": measured.puzzle, "runs": measured.runs, "cells": cells, "model_calls": sum(calls)}
-    # Through JSON and back, so that what was just computed is what a resumed run reads.
-    return Unit(key, model.weights_hash, _KIND, json.loads(canonical_json(facts)), {})
 
 
 def _finding(job: Job, sample: Any, unit: Unit) -> Finding:
@@ -148,4 +198,4 @@ def _finding(job: Job, sample: Any, unit: Unit) -> Finding:
     }
     seeds = zip(job.recording.seeds, facts["cells"], strict=True)
     rows = [Row(**cell, **shared, seed=seed) for seed, cells in seeds for cell in cells]
-    return Finding(facts["puzzle"], facts["runs"], rows, facts["model_calls"])
+    return Finding(facts["puzzle"], facts["runs"], rows, facts["model_calls"], unit.tensors)

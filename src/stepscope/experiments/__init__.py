@@ -8,8 +8,8 @@ commitment   what the model knows and chooses, step by step, beside the ideal ob
 """
 
 from stepscope.experiments.asking import Question, ask
-from stepscope.experiments.conduct import carry_out, planned, run
+from stepscope.experiments.conduct import carry_out, run
 from stepscope.experiments.outcome import Result
 from stepscope.experiments.registry import Experiment, get, names
 
-__all__ = ["Experiment", "Question", "Result", "ask", "carry_out", "get", "names", "planned", "run"]
+__all__ = ["Experiment", "Question", "Result", "ask", "carry_out", "get", "names", "run"]

@@ -6,12 +6,22 @@ Everything that can be refused is refused here, before a step is taken or a byte
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stepscope import tasks
 from stepscope.errors import BadInputError
-from stepscope.executors import Job, ModelReference, Recording, Settings, draw_sample, prepare, sample_digest
+from stepscope.executors import (
+    Job,
+    ModelReference,
+    Recording,
+    Settings,
+    draw_sample,
+    plan_of,
+    planned_calls,
+    prepare,
+    sample_digest,
+)
 from stepscope.experiments.registry import Experiment
 from stepscope.scope import Model
 
@@ -24,11 +34,20 @@ class Question:
 
     Attributes:
         experiment: What is measured.
-        job: On which runs.
+        job: On which puzzles.
+        calls: Model calls before it begins: planned, made (none), and naive, every branch from step 0.
+        preparation: Those of the planned calls that are made before the first puzzle.
     """
 
     experiment: Experiment
     job: Job
+    calls: Mapping[str, int]
+    preparation: int
+
+    @property
+    def num_ticks(self) -> int:
+        """How often `carry_out` will call `tick`: once a step, and that of branches which are still one counts once."""
+        return (self.calls["planned"] - self.preparation) * self.job.info.grid.num_steps // _one_run(self.job)
 
 
 def ask(
@@ -77,7 +96,17 @@ def ask(
             "task_version": task.version,
         },
     )
-    return Question(experiment, prepare(recording, model))
+    job = prepare(recording, model)
+    plans = [plan_of(job, experiment, index) for index in range(len(drawn))]
+    preparation = experiment.prepare_runs * _one_run(job)
+    planned = preparation + sum(each.model_calls() for each in plans)
+    naive = preparation + sum(each.naive_calls() for each in plans)
+    return Question(experiment, job, {"planned": planned, "made": 0, "naive": naive}, preparation)
+
+
+def _one_run(job: Job) -> int:
+    """Model calls of a run without edits."""
+    return planned_calls(job.info, replace(job.recording, samples=job.recording.samples[:1], seeds=(0,)))
 
 
 def _asked(samples: int | Iterable[Any]) -> Sequence[Any]:

@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from stepscope.analysis.claims import Verdict
-from stepscope.executors import Finding, Measured
+from stepscope.denoise import PairedRecorder, Recorder
+from stepscope.executors import Finding, Job, Measured, Puzzle
 from stepscope.experiments import commitment_ledger, commitment_measures, commitment_summary
-from stepscope.scope import Solutions, Trace
+from stepscope.scope import Branch
 
 __all__ = ["Commitment"]
 
@@ -38,9 +39,26 @@ class Commitment:
         "perception-before-action",
     )
 
-    def measure(self, traces: Sequence[Trace], solutions: Solutions, foreign: Solutions | None) -> Measured:
+    prepare_runs: ClassVar[int] = 0
+
+    def branches(self, sample: Any, other: Any | None, num_steps: int) -> Sequence[Branch]:
+        """None: the clean run is all that is read."""
+        return ()
+
+    def recorders(self) -> Sequence[Recorder]:
+        """None: traces say it all."""
+        return ()
+
+    def paired(self) -> Sequence[PairedRecorder]:
+        """None: there is nothing to compare."""
+        return ()
+
+    def prepare(self, job: Job) -> None:
+        """Nothing is needed beforehand."""
+
+    def measure(self, puzzle: Puzzle) -> Measured:
         """Read the runs of one puzzle."""
-        return commitment_measures.measure(traces, solutions, foreign)
+        return commitment_measures.measure(puzzle.clean, puzzle.solutions, puzzle.foreign)
 
     def claims(self, findings: Sequence[Finding]) -> list[Verdict]:
         """Hold what was found against the claims, in the order of `emits`."""

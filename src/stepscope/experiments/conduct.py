@@ -11,14 +11,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from stepscope import store
-from stepscope.executors import Settings, manifest_of, measure_puzzles, planned_calls
+from stepscope.executors import Settings, manifest_of, measure_puzzles
 from stepscope.experiments import registry
 from stepscope.experiments.asking import Question, ask
 from stepscope.experiments.outcome import Result
 from stepscope.experiments.registry import Experiment
 from stepscope.scope import Model, load_model
 
-__all__ = ["carry_out", "planned", "run"]
+__all__ = ["carry_out", "run"]
 
 
 def run(
@@ -81,12 +81,6 @@ def run(
     return carry_out(question, out, overwrite=overwrite)
 
 
-def planned(question: Question) -> dict[str, int]:
-    """Model calls of an experiment before it begins: planned, made (none), and naive."""
-    calls = planned_calls(question.job.info, question.job.recording)
-    return {"planned": calls, "made": 0, "naive": calls}
-
-
 def carry_out(
     question: Question,
     out: str | os.PathLike[str] | None = None,
@@ -102,20 +96,20 @@ def carry_out(
         out: Folder to keep it in; None keeps nothing.
         overwrite: Replace the record that the folder holds.
         command: The command line that asked for it, the program's name first.
-        tick: Called once a step.
+        tick: Called whenever a step is taken; branches that are still one take it together.
 
     Raises:
         OutputError: If the folder holds another run or other files, or cannot be written.
     """
     started, job = time.time(), question.job
     writer = None if out is None else store.create(out, job.identity, overwrite=overwrite)
-    findings = measure_puzzles(job, question.experiment.measure, writer, tick)
+    findings = measure_puzzles(job, question.experiment, writer, tick)
     result = Result(
         question.experiment.name,
         job.model.name,
         [verdict.as_json() for verdict in question.experiment.claims(findings)],
         store.build_table(row for finding in findings for row in finding.rows),
-        planned(question) | {"made": sum(finding.model_calls for finding in findings)},
+        {**question.calls, "made": question.preparation + sum(finding.model_calls for finding in findings)},
         question.experiment.metrics(findings, job.sigmas),
     )
     if writer is not None:

@@ -6,16 +6,15 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from stepscope.analysis.claims import Verdict
 from stepscope.errors import UnknownNameError
-from stepscope.executors import Finding, Measured
+from stepscope.executors import Finding, Procedure
 from stepscope.experiments.commitment import Commitment
-from stepscope.scope import Solutions, Trace
 
 __all__ = ["Experiment", "get", "names"]
 
 
 @runtime_checkable
-class Experiment(Protocol):
-    """What every experiment can do.
+class Experiment(Procedure, Protocol):
+    """What every experiment can do: measure a puzzle (see `stepscope.executors.Procedure`), and judge.
 
     Attributes:
         name: Its name.
@@ -24,10 +23,6 @@ class Experiment(Protocol):
 
     name: ClassVar[str]
     emits: ClassVar[tuple[str, ...]]
-
-    def measure(self, traces: Sequence[Trace], solutions: Solutions, foreign: Solutions | None) -> Measured:
-        """Read one puzzle, see `stepscope.executors.measuring`."""
-        ...
 
     def claims(self, findings: Sequence[Finding]) -> list[Verdict]:
         """Hold what was found against the claims, in the order of `emits`."""

@@ -19,7 +19,7 @@ from typing import Any, SupportsFloat
 
 import torch
 
-from stepscope.denoise import Fork, Leaf, Rehearsal, Run, Taps, grow
+from stepscope.denoise import Fork, Rehearsal, Run, Taps, grow
 from stepscope.errors import PlanError
 from stepscope.scope.branch import CLEAN, Branch, with_clean
 from stepscope.scope.checks import check_attached, check_sample, whole_number
@@ -109,8 +109,19 @@ class Plan:
         for sample in self.samples:
             if held.issuperset(self._keys(sample)):
                 continue
-            for (seed, name), (run, leaf) in self._grown(sample).items():
-                yield (getattr(sample, "seed", None), seed, name), self.model.trace_of(run, leaf, branch=name)
+            traces, _ = self.grown(sample)
+            yield from (((getattr(sample, "seed", None), *key), trace) for key, trace in traces.items())
+
+    def grown(self, sample: Any) -> tuple[dict[tuple[int, str], Trace], int]:
+        """Every branch of one sample, {(seed, name of the branch): trace}, and the model calls that were made."""
+        forks = self._forks(sample, self.seeds, once_each(self.model.encode), lambda run: run)
+        with torch.no_grad():
+            leaves, made = grow(list(forks.values()), self.recorders, self.paired, self.chunk)
+        traces = {
+            (seed, name): self.model.trace_of(fork.run, leaves[seed, name], branch=name)
+            for (seed, name), fork in forks.items()
+        }
+        return traces, made
 
     def run(self, done: Mapping[Key, Trace] | None = None) -> dict[Key, Trace]:
         """All results.
@@ -158,13 +169,6 @@ class Plan:
             encode=encode,
             **self.settings,
         )
-
-    def _grown(self, sample: Any) -> dict[tuple[int, str], tuple[Run, Leaf]]:
-        """Every branch of one sample, run."""
-        forks = self._forks(sample, self.seeds, once_each(self.model.encode), lambda run: run)
-        with torch.no_grad():
-            leaves, _ = grow(list(forks.values()), self.recorders, self.paired, self.chunk)
-        return {name: (fork.run, leaves[name]) for name, fork in forks.items()}
 
     def _rehearsed(self, sample: Any) -> tuple[int, int]:
         """What one sample costs; whatever its run would refuse is refused."""
