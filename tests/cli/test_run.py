@@ -10,6 +10,7 @@ import pytest
 import stepscope
 from stepscope import experiments
 from stepscope.cli import main
+from stepscope.cli.parser import build_parser
 
 TOYS = Path(__file__).parent / "toys.py"
 
@@ -117,3 +118,9 @@ def test_it_runs_as_a_program(command, tmp_path):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout.splitlines()[0].endswith("planned")
+
+
+def test_options_of_an_experiment_and_of_the_command_never_share_a_name():
+    known = {action.dest for action in build_parser()._subparsers._group_actions[0].choices["run"]._actions}
+    for name in experiments.names():
+        assert not known & set(vars(experiments.get(name))), name

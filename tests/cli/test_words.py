@@ -6,6 +6,7 @@ import pytest
 
 from stepscope.cli import words
 from stepscope.cli.parser import parse
+from stepscope.errors import BadInputError
 
 
 @pytest.mark.parametrize("argv", [["--seed", "3", "1", "2"], ["--seed", "3,1,2"], ["--seed", "3,1", "2", "3"]])
@@ -47,3 +48,19 @@ def test_a_seed_is_a_whole_number(word):
 def test_recorders_come_singly_or_behind_commas():
     options = parse(["record", "embedded", "--out", "x", "--record", "a,b", "--record", "c"])
     assert words.listed(options.record) == ["a", "b", "c"]
+
+
+def test_an_experiment_has_options_of_its_own():
+    given = ["--mode", "renoise", "--at=[1,2]", "--latent-frames", "0:5:2", "--strength", "0.5"]
+    assert words.choices(given) == {"mode": "renoise", "at": (1, 2), "latent_frames": "0:5:2", "strength": 0.5}
+
+
+@pytest.mark.parametrize("given", [["--mode"], ["mode", "renoise"], ["--mode", "renoise", "add"]])
+def test_an_option_needs_a_name_and_a_value(given):
+    with pytest.raises(BadInputError, match=r"--key value"):
+        words.choices(given)
+
+
+def test_no_other_command_takes_what_it_does_not_know():
+    with pytest.raises(BadInputError, match=r"[Uu]nrecognized arguments: --mode renoise"):
+        parse(["demo", "--mode", "renoise"])

@@ -1,6 +1,8 @@
-"""`stepscope experiments`: the experiments, and the claims that each tests."""
+"""`stepscope experiments`: the experiments, the claims that each tests, and the options of its own that each takes."""
 
 from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from stepscope.cli.output import say
 
@@ -8,8 +10,19 @@ __all__ = ["run"]
 
 
 def run(options: Namespace) -> None:
-    """List the experiments, one a line."""
+    """List the experiments, each with its claims and, on a line of its own, its options and their defaults."""
     from stepscope import experiments
 
-    found = [{"name": name, "emits": list(experiments.get(name).emits)} for name in experiments.names()]
-    say(options.json, {"experiments": found}, [f"{each['name']:16} {', '.join(each['emits'])}" for each in found])
+    found = [_described(name, experiments.get(name)) for name in experiments.names()]
+    say(options.json, {"experiments": found}, [line for each in found for line in _lines(each)])
+
+
+def _described(name: str, experiment: Any) -> dict[str, Any]:
+    return {"name": name, "emits": list(experiment.emits), "options": dict(vars(experiment))}
+
+
+def _lines(described: Mapping[str, Any]) -> Iterator[str]:
+    yield f"{described['name']:16} {', '.join(described['emits'])}"
+    if described["options"]:
+        choices = (f"--{key.replace('_', '-')} {value}" for key, value in described["options"].items())
+        yield f"{'':16} {'  '.join(choices)}"

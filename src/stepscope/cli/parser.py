@@ -33,7 +33,12 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     Raises:
         BadInputError: If they make no command.
     """
-    options = build_parser().parse_args(argv)
+    parser = build_parser()
+    options, rest = parser.parse_known_args(argv)
+    if options.name == "run":
+        options.choices = words.choices(rest)
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.words = list(argv)
     if hasattr(options, "seed"):
         options.seeds = words.listed(options.seed)
@@ -73,6 +78,7 @@ def _record(commands: Any) -> None:
 
 def _run(commands: Any) -> None:
     run = _command(commands, "run", "run an experiment: measure a model on many puzzles and test the claims")
+    run.epilog = "An experiment's own options follow, as in --mode renoise; `stepscope experiments` lists them."
     run.add_argument("experiment", metavar="EXPERIMENT", help="one of `stepscope experiments`")
     run.add_argument("model", metavar="MODEL", help="embedded, a diffusers folder, a hub id, or FILE.py:NAME")
     puzzles = run.add_argument_group("on which puzzles")

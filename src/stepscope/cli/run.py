@@ -18,7 +18,7 @@ def run(options: Namespace) -> None:
     from stepscope.cli.puzzles import load_task
     from stepscope.executors import ModelReference
 
-    experiment, task = experiments.get(options.experiment), load_task(options.task)
+    experiment, task = experiments.get(options.experiment, **options.choices), load_task(options.task)
     settings = settings_of(options)
     question = experiments.ask(
         experiment,

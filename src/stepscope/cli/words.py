@@ -1,12 +1,15 @@
 """What a single word on the command line may mean: seeds, dials, names.
 
---seed 1 2 3   --seed 1,2,3   --dial size=11   --dial named=true   --record token-energy,difference
+--seed 1 2 3   --seed 1,2,3   --dial size=11   --dial named=true   --record token-energy,difference   --mode renoise
 """
 
 import json
 from argparse import ArgumentTypeError
+from collections.abc import Sequence
 
-__all__ = ["dial", "listed", "lora", "names", "seed", "seeds"]
+from stepscope.errors import BadInputError
+
+__all__ = ["choices", "dial", "listed", "lora", "names", "seed", "seeds"]
 
 LARGEST = 2**63 - 1
 
@@ -40,6 +43,20 @@ def dial(word: str) -> tuple[str, object]:
     if not (key and value):
         raise ArgumentTypeError(f"{word!r} is no dial. Allowed is KEY=VALUE, as in size=11")
     return key.replace("-", "_"), _value(value)
+
+
+def choices(given: Sequence[str]) -> dict[str, object]:
+    """Read an experiment's own options, --key value or --key=value, as `dial` reads values."""
+    read, rest = {}, list(given)
+    while rest:
+        key, equals, value = rest.pop(0).partition("=")
+        if not key.startswith("--") or not (equals or rest):
+            raise BadInputError(
+                f"{key!r} came where an option of the experiment was expected. Allowed is --key value, as in "
+                "--mode renoise. See `stepscope run --help` and `stepscope experiments`."
+            )
+        read[key[2:].replace("-", "_")] = _value(value if equals else rest.pop(0))
+    return read
 
 
 def lora(word: str) -> tuple[str, str]:
