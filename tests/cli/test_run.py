@@ -48,7 +48,7 @@ def test_the_plan_comes_first_then_a_line_a_claim(command, tmp_path, capsys):
     first, *claims, last = captured.out.splitlines()
     assert first == "commitment on ramp: 3 puzzles x 2 seeds x 3 steps, 18 model calls planned"
     assert [line.split()[0] for line in claims] == list(experiments.get("commitment").emits)
-    assert last == str(tmp_path / "out")
+    assert last == str(tmp_path / "out" / "report.html")
     assert captured.err == ""
 
 
@@ -65,6 +65,7 @@ def test_json_is_one_object_and_the_result_is_kept(command, tmp_path, capsys):
     assert main([*command, "--json", "--out", str(out)]) == 0
     told = json.loads(capsys.readouterr().out)
     assert told.pop("out") == str(out)
+    assert told.pop("page") == str(out / "report.html")
     record = stepscope.open(out)
     assert told == record.result
     assert told["model_calls"] == {"planned": 18, "made": 18, "naive": 18}
@@ -105,9 +106,13 @@ def test_an_unknown_experiment_is_refused(tmp_path, capsys):
     assert "Unknown experiment 'divination'" in capsys.readouterr().err
 
 
-def test_experiments_one_a_line(capsys):
+def test_experiments_one_a_line_and_their_options_below(capsys):
     assert main(["experiments"]) == 0
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(experiments.names())
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == list(experiments.names())
+    options = {word for line in lines if line.startswith(" ") for word in line.split() if word.startswith("--")}
+    known = {f"--{key.replace('_', '-')}" for name in experiments.names() for key in vars(experiments.get(name))}
+    assert options == known
     assert main(["experiments", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["experiments"][0]["name"] == experiments.names()[0]
 

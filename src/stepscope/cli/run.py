@@ -41,11 +41,39 @@ def run(options: Namespace) -> None:
         result = experiments.carry_out(
             question, options.out, overwrite=options.overwrite, command=["stepscope", *options.words], tick=tick
         )
+    page = _shown(options.out, question.job.identity)
     say(
         options.json,
-        {"out": options.out, **result.as_json()},
-        [*(_told(claim) for claim in result.claims), options.out],
+        {"out": options.out, "page": page, **result.as_json()},
+        [*(_told(claim) for claim in result.claims), page],
     )
+
+
+def _shown(folder: str, identity: Any) -> str:
+    """Draw the figures and the page of a finished run; the page's path."""
+    from stepscope import report, store
+
+    writer, record = store.create(folder, identity), store.open_record(folder)
+    figures = _figures(record.result)
+    for name, kinds in figures.items():
+        for kind, picture in kinds.items():
+            writer.write_figure(name, kind, picture)
+    writer.write_report(report.render(record, {name: kinds["svg"] for name, kinds in figures.items()}))
+    return str(writer.folder / "report.html")
+
+
+def _figures(result: Mapping[str, Any]) -> dict[str, dict[str, bytes]]:
+    """Every figure as SVG and PNG; none where matplotlib is not installed."""
+    from importlib.util import find_spec
+
+    from stepscope.figures import gallery
+
+    if find_spec("matplotlib") is None:
+        return {}
+    return {
+        name: {kind: gallery.picture(figure, kind) for kind in ("svg", "png")}
+        for name, figure in gallery.drawn(result).items()
+    }
 
 
 def _check(options: Namespace) -> None:

@@ -1,10 +1,28 @@
-"""The page of a record: one offline file that shows what the model believed at every denoising step.
+"""The page of an output folder: one offline file.
 
-`page_data` folds a record into plain JSON, `page_bytes` dresses that JSON in the view, `render` does both.  Bytes come
-out; the store writes them.
+A recorded run shows what the model believed at every denoising step (`page_data` folds the record into plain JSON,
+`page_bytes` dresses that JSON in the view); an experiment shows its claims and figures (`findings_data`,
+`findings_bytes`).  `render` knows which.  Bytes come out; the store writes them.
 """
 
-from stepscope.report.data import page_data
-from stepscope.report.page import page_bytes, render
+from collections.abc import Mapping
 
-__all__ = ["page_bytes", "page_data", "render"]
+from stepscope.report.data import page_data
+from stepscope.report.findings import findings_data
+from stepscope.report.findings_page import findings_bytes
+from stepscope.report.page import page_bytes
+from stepscope.store import Record
+
+__all__ = ["findings_bytes", "findings_data", "page_bytes", "page_data", "render"]
+
+
+def render(record: Record, figures: Mapping[str, bytes] | None = None) -> bytes:
+    """Return the page of a record.
+
+    Args:
+        record: What `stepscope.store.open_record` returns.
+        figures: SVG files by name, for an experiment.
+    """
+    if record.result["experiment"] == "record":
+        return page_bytes(page_data(record))
+    return findings_bytes(findings_data(record, figures))

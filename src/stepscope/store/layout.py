@@ -4,6 +4,7 @@ manifest.json              what was run: versions, configuration, sigmas, seeds,
 table.parquet              the tidy table
 result.json                claims, model calls, metrics
 report.html                the page
+figure-<name>.svg, .png    figures of an experiment
 run.log                    what happened when
 units/<key>.safetensors    tensors, one file a unit
 """
@@ -21,6 +22,7 @@ __all__ = [
     "RESULT",
     "TABLE",
     "computed",
+    "figure_path",
     "foreign",
     "leftovers",
     "ours",
@@ -35,11 +37,19 @@ REPORT = "report.html"
 LOG = "run.log"
 _UNITS = "units"
 _UNIT_NAME = re.compile(r"[0-9a-f]{64}\.safetensors")
+_FIGURE_NAME = re.compile(r"figure-[a-z0-9-]+\.(svg|png)")
 
 
 def unit_path(folder: Path, key: str) -> Path:
     """Return where the unit of this key lies."""
     return folder / _UNITS / f"{key}.safetensors"
+
+
+def figure_path(folder: Path, name: str, kind: str) -> Path:
+    """Return where a figure lies; kind is "svg" or "png"."""
+    path = folder / f"figure-{name}.{kind}"
+    assert _FIGURE_NAME.fullmatch(path.name), f"a figure was named {name!r}.{kind}"
+    return path
 
 
 def unit_paths(folder: Path) -> list[Path]:
@@ -55,7 +65,8 @@ def leftovers(folder: Path) -> list[Path]:
 def ours(folder: Path) -> list[Path]:
     """List every file in the folder that this room may have written, the manifest last."""
     files = [folder / name for name in (TABLE, RESULT, REPORT, LOG, MANIFEST)]
-    return [*leftovers(folder), *unit_paths(folder), *(file for file in files if file.is_file())]
+    figures = sorted(path for path in _children(folder) if _FIGURE_NAME.fullmatch(path.name))
+    return [*leftovers(folder), *unit_paths(folder), *figures, *(file for file in files if file.is_file())]
 
 
 def computed(folder: Path) -> list[Path]:

@@ -74,6 +74,10 @@ class Writer:
         }
         write_bytes(self.folder / layout.MANIFEST, json_bytes(facts))
 
+    def write_figure(self, name: str, kind: str, picture: bytes) -> None:
+        """Write a figure of an experiment; `kind` is "svg" or "png"."""
+        write_bytes(layout.figure_path(self.folder, name, kind), picture)
+
     def write_report(self, page: bytes) -> None:
         """Write the page."""
         write_bytes(self.folder / layout.REPORT, page)
