@@ -1,102 +1,71 @@
 """Sample the bundled model on held-out puzzles and write one row a puzzle.
 
-    python evaluate.py prepare --work DIR --count 1000             draw the puzzles (CPU)
+    python evaluate.py prepare --work DIR --edition 2 --count 300     draw the puzzles (CPU)
     python evaluate.py sample  --work DIR --codec DIR --weights DIR/averaged --out FILE.npz
+    python evaluate.py table   --out FILE.npz                         what a finished or killed run has so far
 
 `paper` grid, 20 Euler steps, guidance 1, one seed a puzzle (its own).  For each row: success of the decoded clean
-estimate at step 0 and at the end, knowledge R and hull weights at every step, and for two-goal puzzles the weights of
-the ideal observer rolled out from the same noise.  Float32 with TF32 products; the batched formulas below are the two-
-and one-candidate cases of `stepscope.analysis`, and are tested against it.
+estimate at step 0 and at the end, knowledge R and hull weights at every step, and, where there are two solutions, the
+weights of the ideal observer rolled out from the same noise (see `measures`).  Float32 with TF32 products.
+
+Every batch holds puzzles of all cells, and what is finished is written every `--save-every` seconds to FILE and to the
+work folder, where the same command finds it again: a killed run loses a few batches, and its table is unbiased.
 """
 
 import argparse
+import hashlib
 import json
 import os
+import shutil
 import time
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKLWan
 
 import bank as latent_bank
+import cells
 import check_codec
 import prompts
+import puzzles
 import transformer as net
 import whole
+from cells import CELLS, CHOOSING_SEED, FIRST_SEED, Row
+from desk import Desk, Helpers
+from measures import hull, observer
 from stepscope.denoise import initial_latents, paper_grid
-from stepscope.tasks import Sample, with_prompt
-from stepscope.tasks import get as get_task
 from train import load_weights
 
 NUM_STEPS = 20
-CELLS: list[tuple[str, str, dict]] = [
-    ("maze-5", "maze", {"size": 5}),
-    ("maze-7", "maze", {"size": 7}),
-    ("maze-9", "maze", {"size": 9}),
-    ("maze-11", "maze", {"size": 11}),
-    ("maze-7-long", "maze", {"size": 7, "length": (20, 35)}),
-    ("maze-8-long", "maze", {"size": 8, "length": (25, 45)}),
-    ("maze-9-mid", "maze", {"size": 9, "length": (20, 35)}),
-    ("maze-9-long", "maze", {"size": 9, "length": (36, 60)}),
-    ("maze-10-mid", "maze", {"size": 10, "length": (25, 40)}),
-    ("maze-11-short", "maze", {"size": 11, "length": (5, 15)}),
-    ("maze-11-mid", "maze", {"size": 11, "length": (16, 30)}),
-    ("maze-11-long", "maze", {"size": 11, "length": (31, 45)}),
-    ("maze-11-longer", "maze", {"size": 11, "length": (46, 60)}),
-    ("maze-11-longest", "maze", {"size": 11, "length": (61, 90)}),
-    ("two-7", "maze-two-goals", {"size": 7}),
-    ("two-9", "maze-two-goals", {"size": 9}),
-    ("two-11", "maze-two-goals", {"size": 11}),
-    ("find-4", "find-shape", {"count": 4}),
-    ("find-6", "find-shape", {"count": 6}),
-    ("find-4-other", "find-shape", {"count": 4}),
-]
-FIRST_SEED = 1_000_000
-CHOOSING_SEED = 2_000_000  # puzzles on which the hardest dial is chosen
-
-
-def _draw(job: tuple[str, dict, int, bool]) -> dict:
-    name, dials, seed, other = job
-    sample = get_task(name).sample(seed, **dials)
-    sample = with_prompt(sample) if other else sample
-    return {"seed": seed, "task": name, "prompt": sample.prompt, "state": sample.state}
-
-
-def _sample(row: dict) -> Sample:
-    task = get_task(row["task"])
-    if row["task"] == "find-shape":
-        from stepscope.tasks import find_shape
-
-        target = find_shape.target_of(row["prompt"], row["state"]["items"])
-        return find_shape.from_state(row["state"], target, seed=row["seed"])
-    return task.from_state(row["state"], seed=row["seed"])  # type: ignore[attr-defined]
+NUM_FRAMES = 17
+LATENTS = (32, 5, 12, 12)
+PLACES = 4  # batches on the desk: two being laid, one sampled, one judged
+Columns = dict[str, np.ndarray]
 
 
 def prepare(args: argparse.Namespace) -> None:
     """Draw the puzzles of every cell and keep their states."""
-    jobs, owners = [], []
-    for cell, name, dials in CELLS:
-        sets = [(FIRST_SEED, args.count)]
-        if name == "maze":
-            sets.append((CHOOSING_SEED, args.count // 4))
-        for first, count in sets:
-            jobs += [(name, dials, first + i, cell.endswith("other")) for i in range(count)]
-            owners += [cell] * count
+    jobs, began = cells.jobs_of(cells.cells_of(args.edition), args.count), time.time()
     with ProcessPoolExecutor(args.workers) as pool:
-        rows = list(pool.map(_draw, jobs, chunksize=32))
-    for row, cell in zip(rows, owners, strict=True):
-        row["cell"] = cell
+        rows = list(pool.map(cells.draw_row, jobs, chunksize=16))
     args.work.mkdir(parents=True, exist_ok=True)
-    (args.work / "puzzles.json").write_text(json.dumps(rows))
-    print(f"{len(rows)} puzzles", flush=True)
+    unfinished = args.work / "puzzles.part"
+    unfinished.write_text(json.dumps(rows))
+    unfinished.rename(args.work / "puzzles.json")
+    print(f"{len(rows)} puzzles in {time.time() - began:.0f}s", flush=True)
 
 
 class Sampler:
     """The model, ready to denoise batches."""
 
     def __init__(self, args: argparse.Namespace) -> None:
+        """Load it, compile it, and choose the codec's memory layout."""
         self.device = torch.device(args.device)
         self.vae = AutoencoderKLWan.from_pretrained(args.codec, torch_dtype=torch.float32).to(self.device).eval()
         self.model = net.build(num_layers=args.layers) if args.layers else net.build()
@@ -104,24 +73,30 @@ class Sampler:
         self.model.to(self.device).eval()
         self.run_block = torch.compile(net.block) if args.compile else net.block
         self.grid = paper_grid(NUM_STEPS, args.shift)
-        self.texts: dict[str, int] = {}
-
-    def encode(self, frames: np.ndarray) -> torch.Tensor:
-        """Standardised latents of frames uint8 [B, T, H, W, 3]."""
-        return latent_bank.standardised(self.vae, check_codec.to_clip(frames, self.device))
-
-    def decode(self, latents: torch.Tensor) -> np.ndarray:
-        """Frames of standardised latents."""
+        self.text, self.bias = (t.to(self.device) for t in net.compact_prompts(prompts.embed(puzzles.PROMPTS)))
         shape = (1, -1, 1, 1, 1)
-        mean = torch.tensor(self.vae.config.latents_mean, device=self.device).view(shape)
-        std = torch.tensor(self.vae.config.latents_std, device=self.device).view(shape)
-        return check_codec.to_frames(whole.decode(self.vae, latents * std + mean).clamp(-1, 1))
+        self.mean = torch.tensor(self.vae.config.latents_mean, device=self.device).view(shape)
+        self.std = torch.tensor(self.vae.config.latents_std, device=self.device).view(shape)
+        if args.compile:
+            whole.fuse()
+        with torch.no_grad():
+            example = torch.zeros(min(args.batch, 64), *LATENTS, device=self.device)
+            self.layout = whole.faster_layout(lambda latents: whole.decode(self.vae, latents), example)
 
-    def denoise(self, samples: list[Sample], noise: torch.Tensor) -> torch.Tensor:
-        """Clean estimates [N, B, C, F, H, W]; the last is the result."""
-        first = check_codec.to_clip(np.stack([s.first_frame for s in samples])[:, None], self.device)
-        condition = latent_bank.standardised(self.vae, latent_bank.condition_clip(first, samples[0].num_frames))
-        text, bias = (t.to(self.device) for t in net.compact_prompts(prompts.embed([s.prompt for s in samples])))
+    def encode(self, clip: torch.Tensor) -> torch.Tensor:
+        """Standardised latents of clips float [B, 3, T, H, W]."""
+        return latent_bank.standardised(self.vae, clip.contiguous(memory_format=self.layout))
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Frames uint8 [B, T, H, W, 3] of standardised latents, rounded as diffusers does."""
+        laid = (latents * self.std + self.mean).contiguous(memory_format=self.layout)
+        clip = whole.decode(self.vae, laid).clamp(-1, 1)
+        return ((clip * 0.5 + 0.5) * 255).round().to(torch.uint8).permute(0, 2, 3, 4, 1)
+
+    def denoise(self, first: torch.Tensor, prompt: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+        """Clean estimates [N, B, C, F, H, W] of first frames [B, 3, 1, H, W]; the last is the result."""
+        condition = self.encode(latent_bank.condition_clip(first, NUM_FRAMES))
+        text, bias = self.text[prompt], self.bias[prompt]
         x, estimates = noise, []
         for step in range(NUM_STEPS):
             sigma = self.grid.sigma(step)
@@ -134,95 +109,151 @@ class Sampler:
         return torch.stack(estimates)
 
 
-def hull(estimates: torch.Tensor, solutions: torch.Tensor, still: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """R and the first candidate's weight, [N, B], for one or two candidates [S, B, ...]."""
-    first, last = solutions[0].flatten(1).double(), solutions[-1].flatten(1).double()
-    points = estimates.flatten(2).double()
-    delta = first - last
-    weight = ((points - last) * delta).sum(-1) / delta.square().sum(-1).clamp_min(1e-12)
-    weight = weight.clamp(0, 1) if len(solutions) == 2 else torch.ones_like(weight)
-    nearest = last + weight[..., None] * delta
+@dataclass
+class Batch:
+    """Puzzles that are sampled together: their indices in the list, their rows, and their place on the desk."""
 
-    def outside(point: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-        return (point - (last + w[..., None] * delta)).square().sum(-1)
+    index: np.ndarray
+    rows: list[Row]
+    place: int
 
-    flat = still.flatten(1).double()
-    at_rest = ((flat - last) * delta).sum(-1) / delta.square().sum(-1).clamp_min(1e-12)
-    at_rest = at_rest.clamp(0, 1) if len(solutions) == 2 else torch.ones_like(at_rest)
-    return (points - nearest).square().sum(-1) / outside(flat, at_rest), weight
+    @property
+    def jobs(self) -> list[tuple[tuple[int, int], Row]]:
+        """What a helper is asked to lay or to judge."""
+        return [((self.place, spot), row) for spot, row in enumerate(self.rows)]
+
+    def noise(self) -> torch.Tensor:
+        """The noise that each puzzle starts from, [B, C, F, H, W]."""
+        return torch.stack([initial_latents(row["seed"], LATENTS) for row in self.rows])
 
 
-def observer(noise: torch.Tensor, solutions: torch.Tensor, grid: object) -> torch.Tensor:
-    """Weight of the first of two candidates for the ideal observer's own rollout, [N, B]."""
-    first, last = solutions[0].flatten(1).double(), solutions[1].flatten(1).double()
-    x, weights = noise.flatten(1).double(), []
-    for step in range(NUM_STEPS):
-        s = grid.sigma(step)  # type: ignore[attr-defined]
-        logit = (1 - s) / s**2 * ((x - (1 - s) * (first + last) / 2) * (first - last)).sum(-1)
-        weight = torch.sigmoid(logit)
-        weights.append(weight)
-        mean = last + weight[:, None] * (first - last)
-        x = x + (grid.sigma(step + 1) - s) * (x - mean) / s  # type: ignore[attr-defined]
-    return torch.stack(weights)
+def batches_of(rows: list[Row], todo: np.ndarray, size: int) -> Iterator[Batch]:
+    """Batches of one size, the last one filled up with puzzles that come again."""
+    for number, start in enumerate(range(0, len(todo), size)):
+        index = np.resize(todo[start : start + size], size)
+        yield Batch(index, [rows[i] for i in index], number % PLACES)
 
 
 @torch.no_grad()
+def measure(sampler: Sampler, desk: Desk, batch: Batch, answers: np.ndarray, noise: torch.Tensor) -> Columns:
+    """Denoise a batch, leave its videos on the desk, and measure it."""
+    device = sampler.device
+    first = check_codec.to_clip(desk.first[batch.place][:, None], device)
+    prompt = torch.tensor([puzzles.PROMPTS.index(row["prompt"]) for row in batch.rows], device=device)
+    noise = noise.to(device)
+    estimates = sampler.denoise(first, prompt, noise)
+    shown = desk.solutions[batch.place]
+    solutions = sampler.encode(check_codec.to_clip(shown[:, 0], device)).expand(2, *noise.shape).clone()
+    two = np.flatnonzero(answers == 2)
+    if len(two):
+        solutions[1, torch.from_numpy(two).to(device)] = sampler.encode(check_codec.to_clip(shown[two, 1], device))
+    still = sampler.encode(first.expand(-1, -1, NUM_FRAMES, -1, -1))
+    knowledge, weight = hull(estimates, solutions, still)
+    seen = observer(noise, solutions, sampler.grid)
+    for number, step in enumerate((0, -1)):
+        torch.from_numpy(desk.videos[batch.place, number]).copy_(sampler.decode(estimates[step]))
+    values = {"knowledge": knowledge, "weight": weight, "observer": seen}
+    return {"index": batch.index, **{key: value.T.float().cpu().numpy() for key, value in values.items()}}
+
+
+def run(args: argparse.Namespace, rows: list[Row], todo: np.ndarray, helpers: Helpers, sampler: Sampler) -> Iterator:
+    """Columns of each batch, finished; helpers lay two batches ahead and judge one behind."""
+    desk, thread = helpers.desk, ThreadPoolExecutor(1)
+    waiting, ahead, judged = batches_of(rows, todo, args.batch), deque(), deque()
+
+    def lay() -> None:
+        batch = next(waiting, None)
+        if batch is not None:
+            ahead.append((batch, helpers.ask("lay", batch.jobs), thread.submit(batch.noise)))
+
+    lay()
+    lay()
+    while ahead:
+        batch, laid, noise = ahead.popleft()
+        columns = measure(sampler, desk, batch, np.array(list(laid)), noise.result())
+        judged.append((columns, helpers.ask("judge", batch.jobs)))
+        if len(judged) > 1:  # before the next batch is laid, so that a place is free
+            yield _finished(*judged.popleft())
+        lay()
+    while judged:
+        yield _finished(*judged.popleft())
+
+
+def _finished(columns: Columns, verdicts: Iterator[list[bool]]) -> Columns:
+    first, final = np.array(list(verdicts)).T
+    return {**columns, "first": first, "final": final}
+
+
 def sample(args: argparse.Namespace) -> None:
-    """Denoise, read and score everything, then write it."""
-    rows = json.loads((args.work / "puzzles.json").read_text())
-    sampler, began = Sampler(args), time.time()
-    columns: dict[str, list] = {key: [] for key in ("first", "final", "knowledge", "weight", "observer")}
-    batch = args.batch
-    with ProcessPoolExecutor(args.workers) as pool:
-        waiting = []
-        samples_ahead = pool.map(_sample, rows, chunksize=32)
-        for start in range(0, len(rows), batch):
-            samples = [next(samples_ahead) for _ in rows[start : start + batch]]
-            two = all(len(s.solutions) == 2 for s in samples)
-            noise = torch.stack([initial_latents(s.seed or 0, (32, 5, 12, 12)) for s in samples]).to(sampler.device)
-            estimates = sampler.denoise(samples, noise)
-            kept = [np.stack([s.solutions[i] for s in samples]) for i in ((0, 1) if two else (0,))]
-            solutions = torch.stack([sampler.encode(frames) for frames in kept])
-            still = sampler.encode(np.stack([s.still for s in samples]))
-            knowledge, weight = hull(estimates, solutions, still)
-            columns["knowledge"].append(knowledge.T.float().cpu().numpy())
-            columns["weight"].append(weight.T.float().cpu().numpy())
-            ones = torch.ones(len(samples), NUM_STEPS)
-            seen = observer(noise, solutions, sampler.grid).T.float().cpu() if two else ones
-            columns["observer"].append(seen.numpy())
-            for key, step in (("first", 0), ("final", -1)):
-                videos = sampler.decode(estimates[step])
-                jobs = list(zip(videos, samples, strict=True))
-                waiting.append((key, pool.map(check_codec._score, jobs, chunksize=16)))
-            if start % (batch * 20) == 0:
-                print(f"{start + len(samples)} of {len(rows)} after {time.time() - began:.0f}s", flush=True)
-        for key, verdicts in waiting:
-            columns[key] += [success for success, _ in verdicts]
-    save(args, rows, columns)
+    """Denoise, read and score everything that is not yet done."""
+    text = (args.work / "puzzles.json").read_text()
+    rows, kept = json.loads(text), args.work / f"rows-{_key(args, text)}.npz"
+    done = [dict(np.load(kept))] if kept.exists() else []
+    began = saved = time.time()
+    todo = np.setdiff1d(np.arange(len(rows)), np.concatenate([part["index"] for part in done] or [[]]))
+    if len(todo):
+        size = args.batch = min(args.batch, len(todo))
+        helpers = Helpers(Desk(PLACES, size), args.workers)
+        sampler = Sampler(args)
+        print(f"{len(rows) - len(todo)} of {len(rows)} done before, ready after {time.time() - began:.0f}s", flush=True)
+        for part in run(args, rows, todo, helpers, sampler):
+            done.append(part)
+            if time.time() - saved > args.save_every:
+                saved = time.time()
+                count = save(args, kept, rows, done)
+                print(f"{count} of {len(rows)} after {saved - began:.0f}s", flush=True)
+        helpers.leave()
+    save(args, kept, rows, done)
+    print(f"sampled in {time.time() - began:.0f}s", flush=True)
+    table(args)
 
 
-def save(args: argparse.Namespace, rows: list[dict], columns: dict[str, list]) -> None:
-    """Write the columns and print a table."""
-    joined = {key: np.concatenate(columns[key]).astype(np.float16) for key in ("knowledge", "weight", "observer")}
-    joined |= {key: np.array(columns[key], dtype=bool) for key in ("first", "final")}
-    cell, seed = np.array([row["cell"] for row in rows]), np.array([row["seed"] for row in rows])
-    np.savez_compressed(args.out, cell=cell, seed=seed, **joined)
-    print(f"{'cell':16} {'set':8} {'n':>5} step0 final  R_0   R_end")
+def _key(args: argparse.Namespace, text: str) -> str:
+    """What the rows of one model on one set of puzzles are kept under."""
+    digest = hashlib.sha256(text.encode())
+    for file in sorted(args.weights.parent.glob(f"{args.weights.name}-*.safetensors")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def save(args: argparse.Namespace, kept: Path, rows: list[Row], done: list[Columns]) -> int:
+    """Write what is done, here and in the work folder; how many puzzles that are."""
+    names = ("index", "knowledge", "weight", "observer", "first", "final")
+    joined: dict[str, Any] = {name: np.concatenate([part[name] for part in done]) for name in names}
+    _, unique = np.unique(joined["index"], return_index=True)
+    joined = {name: column[unique] for name, column in joined.items()}
+    mine = [rows[i] for i in joined["index"]]
+    for name in ("cell", "seed", "puzzle"):
+        joined[name] = np.array([row[name] for row in mine])
+    unfinished = kept.with_suffix(".part.npz")
+    np.savez_compressed(unfinished, **joined)
+    unfinished.rename(kept)
+    shutil.copy(kept, args.out.with_suffix(".part"))
+    args.out.with_suffix(".part").rename(args.out)
+    return len(mine)
+
+
+def table(args: argparse.Namespace) -> None:
+    """Print what a file of rows says."""
+    rows = dict(np.load(args.out))
+    print(f"{'cell':20} {'set':6} {'n':>5} {'alike':>5} step0 final  R_0   R_end")
     for name, *_ in CELLS:
         for label, first in (("report", FIRST_SEED), ("choose", CHOOSING_SEED)):
-            mine = (cell == name) & (seed >= first) & (seed < first + 1_000_000)
+            mine = (rows["cell"] == name) & (rows["seed"] >= first) & (rows["seed"] < first + cells.SPAN)
             if mine.any():
-                numbers = [joined["first"][mine].mean(), joined["final"][mine].mean()]
-                numbers += [joined["knowledge"][mine, k].astype(float).mean() for k in (0, -1)]
-                print(f"{name:16} {label:8} {mine.sum():5}", *(f"{v:.3f}" for v in numbers), flush=True)
+                numbers = [rows["first"][mine].mean(), rows["final"][mine].mean()]
+                numbers += [rows["knowledge"][mine, k].astype(float).mean() for k in (0, -1)]
+                counts = f"{mine.sum():5} {mine.sum() - len(np.unique(rows['puzzle'][mine])):5}"
+                print(f"{name:20} {label:6} {counts}", *(f"{v:.3f}" for v in numbers), flush=True)
 
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stage", choices=["prepare", "sample"])
-    parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("stage", choices=["prepare", "sample", "table"])
+    parser.add_argument("--work", type=Path)
+    parser.add_argument("--edition", type=int, default=1, choices=[1, 2], help="which cells")
+    parser.add_argument("--count", type=int, default=1000, help="puzzles a cell; twice as many at default dials")
     parser.add_argument("--codec", type=Path)
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--out", type=Path)
@@ -230,6 +261,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--layers", type=int, default=0)
     parser.add_argument("--shift", type=float, default=12.0)
     parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--save-every", type=float, default=15, help="seconds between partial results")
     parser.add_argument("--workers", type=int, default=max(len(os.sched_getaffinity(0)) - 2, 1))
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return parser.parse_args()
@@ -238,4 +270,4 @@ def parse() -> argparse.Namespace:
 if __name__ == "__main__":
     torch.set_float32_matmul_precision("high")
     args = parse()
-    (prepare if args.stage == "prepare" else sample)(args)
+    {"prepare": prepare, "sample": sample, "table": table}[args.stage](args)

@@ -1,49 +1,32 @@
 """Training puzzles of the bundled model, drawn from stepscope's own tasks (train split only) in parallel.
 
-A puzzle is kept small: background picture uint8 [96, 96, 3], order map int16 [24, 24], last order, and what to paint
-(see `stepscope.tasks.blocks`).  `videos` paints a batch of them on a GPU; a test holds it equal to the task's own.
+Two kinds of columns.  `Puzzles` are painted on the GPU: background picture uint8 [96, 96, 3], order map int16 [24, 24],
+last order, and what to paint (see `stepscope.tasks.blocks`); a test holds `videos` equal to the tasks' own.  Families
+whose shapes move or grow are kept as whole videos, see `clips`.  `mixtures` says how many of each.
 """
 
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 import torch
 
+from mixtures import MIXTURES, PROMPTS
 from stepscope.tasks import find_shape, maze
 from stepscope.tasks import get as get_task
 from stepscope.tasks import names as task_names
 from stepscope.tasks.find_shape import FindShape
 from stepscope.tasks.maze import Maze
 
+__all__ = ["PROMPTS", "TASKS", "Puzzles", "draw", "draw_clips", "draw_painted", "videos"]
+
 TASKS = {
     "maze": Maze(),
     "maze-two-goals": Maze("maze-two-goals", num_goals=2, default_size=9),
     "find-shape": FindShape(),
 }
-PROMPTS: list[str] = [
-    "",
-    *(TASKS[name].prompt for name in ("maze", "maze-two-goals")),
-    *(f"Mark the {colour} {kind}." for colour in find_shape.COLOURS for kind in find_shape.KINDS),
-]
-
-# (task, size or count, length, share of the data).  Long ways are over-represented: they are what is hard.
-MIXTURE = [
-    ("maze", 5, None, 0.02),
-    ("maze", 6, None, 0.02),
-    ("maze", 7, None, 0.10),
-    ("maze", 8, None, 0.04),
-    ("maze", 9, None, 0.10),
-    ("maze", 10, None, 0.05),
-    ("maze", 11, None, 0.16),
-    ("maze", 11, (5, 25), 0.05),
-    ("maze-two-goals", 7, None, 0.06),
-    ("maze-two-goals", 9, None, 0.12),
-    ("maze-two-goals", 11, None, 0.16),
-    ("find-shape", 3, None, 0.02),
-    ("find-shape", 4, None, 0.06),
-    ("find-shape", 6, None, 0.04),
-]
 
 
 @dataclass
@@ -64,32 +47,47 @@ class Puzzles:
         """Several sets as one."""
         return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))
 
+    @classmethod
+    def of(cls, rows: list[tuple]) -> "Puzzles":
+        """The columns of rows as `draw_painted` gives them."""
+        if not rows:
+            empty = np.zeros(0, np.int64)
+            return cls(np.zeros((0, 96, 96, 3), np.uint8), np.zeros((0, 24, 24), np.int16), empty, empty, empty)
+        pictures, orders, lasts, kinds, prompts = zip(*rows, strict=True)
+        return cls(np.stack(pictures), np.stack(orders), np.array(lasts), np.array(kinds), np.array(prompts))
 
-def _draw_one(rng: np.random.Generator, name: str, size: int, length: tuple[int, int] | None) -> tuple:
+
+def draw_painted(rng: np.random.Generator, name: str, dials: Mapping[str, Any]) -> tuple:
+    """One row of `Puzzles`; of several right answers each is as likely."""
     if name == "find-shape":
-        state = find_shape.draw_state(rng, "train", size)
-        item = state["items"][int(rng.integers(size))]
-        prompt = PROMPTS.index(find_shape.prompt_for(item))
-        return find_shape.draw_picture(state), find_shape.order_map(item), find_shape.PERIMETER, 1, prompt
-    state = TASKS[name].draw_state(rng, "train", size, length)
+        return _draw_shapes(rng, **dials)
+    state = TASKS[name].draw_state(rng, "train", dials["size"], dials.get("length"))
     ways = maze.ways_of(state)
     way = ways[int(rng.integers(len(ways)))]
     prompt = PROMPTS.index(TASKS[name].prompt)
     return maze.draw_picture(state), maze.order_map(state, way), len(way) - 1, 0, prompt
 
 
+def _draw_shapes(rng: np.random.Generator, count: int, named: bool = True) -> tuple:
+    odd = 0 if named else int(rng.integers(1, 3))
+    state = find_shape.draw_state(rng, "train", count, odd)
+    items = state["items"]
+    right = range(count) if named else find_shape.targets_of(find_shape.ODD_PROMPT, items)
+    item = items[right[int(rng.integers(len(right)))]]
+    prompt = PROMPTS.index(find_shape.prompt_for(item) if named else find_shape.ODD_PROMPT)
+    return find_shape.draw_picture(state), find_shape.order_map(item), find_shape.PERIMETER, 1, prompt
+
+
 def _draw_part(job: tuple[int, int]) -> Puzzles:
     seed, count = job
     rng = np.random.default_rng([seed, 2026])
-    shares = np.array([share for *_, share in MIXTURE])
-    picks = rng.choice(len(MIXTURE), size=count, p=shares / shares.sum())
-    rows = [_draw_one(rng, *MIXTURE[pick][:3]) for pick in picks]
-    pictures, orders, lasts, kinds, prompts = zip(*rows, strict=True)
-    return Puzzles(np.stack(pictures), np.stack(orders), np.array(lasts, np.int32), np.array(kinds), np.array(prompts))
+    shares = np.array([share for *_, share in MIXTURES[1]])
+    picks = rng.choice(len(shares), size=count, p=shares / shares.sum())
+    return Puzzles.of([draw_painted(rng, *MIXTURES[1][pick][:2]) for pick in picks])
 
 
 def draw(count: int, seed: int, workers: int) -> Puzzles:
-    """`count` training puzzles; the same for the same count, seed and part size."""
+    """`count` puzzles of the first edition; the same for the same count, seed and part size."""
     part = 500
     jobs = [(seed * 100_000 + i, part) for i in range(-(-count // part))]
     if workers <= 1:

@@ -23,14 +23,14 @@ GREY_LEVELS = 2
 
 def draw(args: argparse.Namespace) -> None:
     """Write the first frames (noisy), prompts and states of held-out puzzles."""
-    import evaluate
+    import cells
 
-    _, task, dials = next(cell for cell in evaluate.CELLS if cell[0] == args.cell)
+    cell = next(cell for cell in cells.CELLS if cell[0] == args.cell)
     rows, pictures = [], []
     for seed in range(FIRST_SEED, FIRST_SEED + args.count):
-        row = evaluate._draw((task, dials, seed, args.cell.endswith("other")))
+        row = cells.draw_row((cell, seed))
         noise = np.random.default_rng(seed).integers(-GREY_LEVELS, GREY_LEVELS + 1, size=(96, 96, 3))
-        first = evaluate._sample(row).first_frame.astype(int)
+        first = cells.sample_of(row).first_frame.astype(int)
         pictures.append((first + noise).clip(0, 255).astype(np.uint8))
         rows.append(row)
     args.work.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def sample(args: argparse.Namespace) -> None:
 
 def score(args: argparse.Namespace) -> None:
     """Score the videos against the puzzles without noise."""
-    import evaluate
+    import cells
     from stepscope import analysis
     from stepscope.tasks import get
 
@@ -83,7 +83,7 @@ def score(args: argparse.Namespace) -> None:
         file = args.work / f"{args.cell}-videos" / f"{row['seed']}.npz"
         if file.exists():
             frames = np.load(file)["frames"]
-            verdicts[row["seed"]] = bool(get(row["task"]).score(frames, evaluate._sample(row)).success)
+            verdicts[row["seed"]] = bool(get(row["task"]).score(frames, cells.sample_of(row)).success)
     rate, low, high = analysis.proportion(sum(verdicts.values()), len(verdicts))
     summary = {"cell": args.cell, "n": len(verdicts), "rate": rate, "ci95": [low, high]}
     (args.work / f"{args.cell}-score.json").write_text(json.dumps(summary | {"success": verdicts}))

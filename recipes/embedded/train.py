@@ -2,8 +2,10 @@
 
     python train.py codec    --out DIR --seconds 280                             (again with --codec DIR to go on)
     python train.py denoiser --out DIR --codec DIR --seconds 450 --total 900     (again with --resume to go on)
+    python train.py denoiser --out DIR --codec DIR --edition 2 --start DIR …     (from the weights of another edition)
 
-Checkpoints are written while it trains; a killed run loses at most `--save-every` seconds.
+Checkpoints are written while it trains; a killed run loses at most `--save-every` seconds.  The denoiser draws its own
+puzzles while it compiles (`python train.py draw` draws them beforehand).
 
 Everything is written to DIR as safetensors below 15 MB a file, so that it can be carried.
 """
@@ -11,25 +13,24 @@ Everything is written to DIR as safetensors below 15 MB a file, so that it can b
 import argparse
 import json
 import os
-import pickle
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKLWan
+from diffusers import AutoencoderKLWan, WanTransformer3DModel
 from safetensors.torch import load_file, save_file
 
 import bank as latent_bank
 import check_codec
 import codec
+import parts
 import prompts
 import puzzles
 import transformer as net
-from denoiser import Trainer
-
-FRAME_COUNTS = {17: 1.0, 13: 0.08, 9: 0.08, 5: 0.08}  # share of the puzzles that are also kept at this length
+import whole
+from denoiser import MATRIX_LR, OTHER_LR, Trainer
 
 
 def parse() -> argparse.Namespace:
@@ -44,6 +45,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--clips", type=int, default=1500, help="videos a task that only the codec is trained on")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--save-every", type=float, default=120, help="seconds between checkpoints")
+    parser.add_argument("--edition", type=int, default=1, choices=[1, 2], help="which mixture of puzzles")
+    parser.add_argument("--start", type=Path, help="a transformer folder to begin from")
+    parser.add_argument("--rate", type=float, default=1.0, help="factor on the learning rates")
     parser.add_argument("--layers", type=int, default=0, help="another depth than the bundled model's")
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--shift", type=float, default=12.0)
@@ -90,50 +94,59 @@ def _report_delta(vae: AutoencoderKLWan, device: torch.device) -> None:
         print(f"||Delta|| size {size}: mean {delta.mean():.1f} min {delta.min():.1f} max {delta.max():.1f}", flush=True)
 
 
-def draw(args: argparse.Namespace, workers: int) -> puzzles.Puzzles:
-    """The training puzzles, drawn once (`train.py draw` can run beside the codec's training)."""
-    kept = args.work / f"puzzles-{args.puzzles}-{args.seed}.pickle"
-    if not kept.exists():
-        data = puzzles.draw(args.puzzles, args.seed, workers)
-        partial = kept.with_suffix(".part")
-        partial.write_bytes(pickle.dumps(data, protocol=5))
-        partial.rename(kept)
-    return pickle.loads(kept.read_bytes())
+def start_drawing(args: argparse.Namespace, workers: int) -> parts.Drawing:
+    """The training puzzles of an edition, being drawn."""
+    return parts.Drawing(args.work / "parts", args.puzzles, args.seed, args.edition, workers)
 
 
-def make_banks(
-    args: argparse.Namespace, vae: AutoencoderKLWan, device: torch.device, workers: int
-) -> dict[int, latent_bank.Bank]:
-    """Draw and encode the training puzzles."""
-    began = time.time()
-    data = draw(args, workers)
-    print(f"{len(data)} puzzles in {time.time() - began:.0f}s", flush=True)
-    banks = {}
-    for num_frames, share in FRAME_COUNTS.items():
-        index = np.arange(int(len(data) * share))
-        banks[num_frames] = latent_bank.encode(vae, data, index, num_frames, device)
-    print(f"banks after {time.time() - began:.0f}s", flush=True)
-    return banks
+def make_banks(drawing: parts.Drawing, vae: AutoencoderKLWan, device: torch.device) -> dict[int, latent_bank.Bank]:
+    """Encode the training puzzles as they are drawn."""
+    began, encoder = time.time(), latent_bank.Encoder(vae, device)
+    banks: dict[int, list[latent_bank.Bank]] = {}
+    for number, part in enumerate(drawing):
+        banks.setdefault(part.num_frames, []).append(encoder.encode(part))
+        if number % 25 == 0:
+            print(f"part {number} of {len(drawing)} encoded after {time.time() - began:.0f}s", flush=True)
+    joined = {num_frames: latent_bank.Bank.joined(banks.pop(num_frames)) for num_frames in list(banks)}
+    print(f"banks after {time.time() - began:.0f}s", {n: len(bank) for n, bank in joined.items()}, flush=True)
+    return joined
+
+
+def build_trainer(args: argparse.Namespace, device: torch.device, state: dict | None) -> Trainer:
+    """The trainer, its blocks compiled against an empty bank."""
+    if args.start:
+        model = WanTransformer3DModel.from_pretrained(args.start, torch_dtype=torch.float32)
+    else:
+        model = net.build(args.seed, **({"num_layers": args.layers} if args.layers else {}))
+    text, bias = (t.to(device) for t in net.compact_prompts(prompts.embed(puzzles.PROMPTS)))
+    trainer = Trainer(
+        model.to(device).train(), {17: latent_bank.Bank.blank(args.batch, 17, device)}, text, bias, args.shift, device,
+        args.batch, torch.compile(net.block) if args.compile else net.block, matrix_lr=MATRIX_LR * args.rate,
+        other_lr=OTHER_LR * args.rate, use_muon=not args.adam,
+    )  # fmt: skip
+    if state:
+        trainer.resume(state)
+    return trainer
 
 
 def train_denoiser(args: argparse.Namespace, device: torch.device, workers: int) -> None:
     """Train the transformer for a while and save its averaged weights."""
+    state, total = _stored(args) if args.resume else None, args.total or args.seconds
+    if state and state["spent"] >= total:
+        checkpoint(build_trainer(args, device, state), args)
+        return
+    drawing = start_drawing(args, workers)  # before anything touches the GPU, since it forks
     vae = AutoencoderKLWan.from_pretrained(args.codec, torch_dtype=torch.float32).to(device).eval()
-    banks = make_banks(args, vae, device, workers)
-    text, bias = (t.to(device) for t in net.compact_prompts(prompts.embed(puzzles.PROMPTS)))
-    changes = {"num_layers": args.layers} if args.layers else {}
-    model = net.build(args.seed, **changes).to(device)
-    run_block = torch.compile(net.block) if args.compile else net.block
-    trainer = Trainer(model, banks, text, bias, args.shift, device, args.batch, run_block, use_muon=not args.adam)
-    if args.resume:
-        trainer.resume(_stored(args))
-    began = time.time()
-    trainer.loss(17, run_block)[0].backward()
-    model.zero_grad(set_to_none=True)
-    print(f"first loss after {time.time() - began:.0f}s", flush=True)
-    end = trainer.spent + args.seconds
+    trainer, began = build_trainer(args, device, state), time.time()
+    if args.compile:
+        whole.fuse()
+    trainer.loss(17, trainer.run_block)[0].backward()
+    trainer.model.zero_grad(set_to_none=True)
+    print(f"compiled in {time.time() - began:.0f}s", flush=True)
+    trainer.banks = make_banks(drawing, vae, device)
+    end = min(trainer.spent + args.seconds, total)
     while trainer.spent < end:
-        trainer.train(min(args.save_every, end - trainer.spent), args.total or args.seconds)
+        trainer.train(min(args.save_every, end - trainer.spent), total)
         checkpoint(trainer, args)
 
 
@@ -141,17 +154,23 @@ def checkpoint(trainer: Trainer, args: argparse.Namespace) -> None:
     """Write the averaged and the last weights to be carried, and the full state beside the work."""
     save_weights(trainer.averaged().state_dict(), args.out / "averaged")
     save_weights(trainer.model.state_dict(), args.out / "last")
-    progress = {"step": trainer.step, "spent": trainer.spent, "total": args.total or args.seconds}
+    progress = {
+        "edition": args.edition, "step": trainer.step, "spent": trainer.spent, "total": args.total or args.seconds,
+        "puzzles": args.puzzles, "batch": args.batch, "rate": args.rate,
+    }  # fmt: skip
     (args.out / "progress.json").write_text(json.dumps(progress))
-    torch.save(trainer.state(), args.work / "state.pt")
+    torch.save(trainer.state(), args.work / "state.part")
+    (args.work / "state.part").rename(args.work / "state.pt")
     print(f"saved at step {trainer.step}, {trainer.spent:.0f}s", flush=True)
 
 
-def _stored(args: argparse.Namespace) -> dict:
-    """The state to go on from: the full one if this machine has it, else the carried weights."""
+def _stored(args: argparse.Namespace) -> dict | None:
+    """The state to go on from: the full one if this machine has it, else the carried weights, else none."""
     full = args.work / "state.pt"
     if full.exists():
-        return torch.load(full, weights_only=False)
+        return torch.load(full, weights_only=False, map_location="cpu")
+    if not (args.out / "progress.json").exists():
+        return None
     progress = json.loads((args.out / "progress.json").read_text())
     weights = {"model": load_weights(args.out / "last"), "ema": load_weights(args.out / "averaged")}
     return {**weights, "step": progress["step"], "spent": progress["spent"]}
@@ -169,7 +188,9 @@ def save_weights(state: dict[str, torch.Tensor], stem: Path, limit: int = 14_000
         parts[-1][name] = half
         size += half.numel() * 2
     for index, part in enumerate(parts):
-        save_file(part, f"{stem}-{index}.safetensors")
+        unfinished = stem.parent / "weights.part"
+        save_file(part, unfinished)
+        unfinished.rename(f"{stem}-{index}.safetensors")
 
 
 def load_weights(stem: Path) -> dict[str, torch.Tensor]:
@@ -186,7 +207,7 @@ if __name__ == "__main__":
     args.work.mkdir(parents=True, exist_ok=True)
     workers = max(len(os.sched_getaffinity(0)) - 1, 1)
     if args.stage == "draw":
-        draw(args, workers)
+        start_drawing(args, workers).finish()
     elif args.stage == "codec":
         train_codec(args, device, workers)
     else:

@@ -4,7 +4,7 @@ from argparse import Namespace
 
 __all__ = ["run"]
 
-TASK, SAMPLE, DIALS = "maze-two-goals", 3, {"size": 9}
+TASK, SAMPLE, DIALS = "maze-two-goals", 0, {"size": 9}
 STEPS = 20
 
 
