@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stepscope.denoise import noise
     from stepscope.experiments import run
     from stepscope.models import model_card
-    from stepscope.scope import Branch, Model, Trace, load_model, plan
+    from stepscope.scope import Branch, Model, Trace, generate, load_model, plan
     from stepscope.store import open_record as open
 
 __version__ = "0.1.0"
@@ -28,6 +28,7 @@ __all__ = [
     "__version__",
     "analysis",
     "errors",
+    "generate",
     "interventions",
     "load_model",
     "model_card",
@@ -43,6 +44,7 @@ _ORIGINS = {
     "Branch": ("scope", "Branch"),
     "Model": ("scope", "Model"),
     "Trace": ("scope", "Trace"),
+    "generate": ("scope", "generate"),
     "load_model": ("scope", "load_model"),
     "model_card": ("models", "model_card"),
     "noise": ("denoise", "noise"),

@@ -45,6 +45,14 @@ def test_it_is_the_unbiased_hsic_of_song() -> None:
     assert debiased_cka(X, Y) == pytest.approx(hsic(X, Y) / np.sqrt(hsic(X, X) * hsic(Y, Y)), abs=1e-12)
 
 
+@pytest.mark.parametrize("count", [12, 40])
+def test_many_samples_of_few_features_are_compared_without_a_gram_matrix(count: int) -> None:
+    X, Y = GENERATOR(4).standard_normal((2, count, 5))
+    Y = Y + X
+    padded = np.pad(X, ((0, 0), (0, count)))  # the same representation, with as many features as samples
+    assert debiased_cka(X, Y) == pytest.approx(debiased_cka(padded, Y), abs=1e-12)
+
+
 @pytest.mark.parametrize("shapes", [((3, 5), (3, 5)), ((8, 5), (9, 5)), ((8,), (8, 5))])
 def test_other_shapes_are_refused(shapes: tuple) -> None:
     with pytest.raises(BadInputError, match=r"same n >= 4"):

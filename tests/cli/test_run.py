@@ -10,7 +10,7 @@ import pytest
 import stepscope
 from stepscope import experiments
 from stepscope.cli import main
-from stepscope.cli.parser import build_parser
+from stepscope.cli.parser import parse
 
 TOYS = Path(__file__).parent / "toys.py"
 
@@ -125,7 +125,7 @@ def test_it_runs_as_a_program(command, tmp_path):
     assert done.stdout.splitlines()[0].endswith("planned")
 
 
-def test_options_of_an_experiment_and_of_the_command_never_share_a_name():
-    known = {action.dest for action in build_parser()._subparsers._group_actions[0].choices["run"]._actions}
-    for name in experiments.names():
-        assert not known & set(vars(experiments.get(name))), name
+def test_every_option_of_an_experiment_can_be_given():
+    given = parse(["run", "x", "y", "--task", "z", "--mode", "add", "--option", "steps=[2,4]", "--option", "seed=3"])
+    assert given.choices == {"mode": "add", "steps": (2, 4), "seed": 3}
+    assert (given.steps, given.seeds) == (20, [0])

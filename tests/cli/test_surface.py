@@ -19,6 +19,10 @@ SURFACE = {
     "run": EVERY
     | {"EXPERIMENT", "MODEL", "--task", "--samples", "--split", "--dial", "--steps", "--seeds", "--guidance"}
     | {"--negative-prompt", "--solver", "--schedule", "--shift", "--overwrite", "--dry-run", "--out"},
+    "generate": EVERY
+    | {"MODEL", "--task", "--sample", "--split", "--size", "--dial", "--image", "--prompt", "--frames"}
+    | {"--steps", "--seeds", "--guidance", "--negative-prompt", "--solver", "--schedule", "--shift", "--lora"}
+    | {"--strategy", "--verifier", "--look", "--keep", "--merge", "--merge-steps", "--out", "--overwrite"},
     "estimate": EVERY
     | {"MODEL", "--steps", "--samples", "--seed", "--guidance", "--frames", "--height", "--width"}
     | {"--offload", "--revision", "--timed"},

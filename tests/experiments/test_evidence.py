@@ -2,7 +2,8 @@
 
 import pytest
 
-from stepscope.experiments.evidence import Evidence, detectable, emit
+from stepscope.errors import BadInputError
+from stepscope.experiments.evidence import Evidence, detectable, emit, interval_of
 
 
 def runs(values, control=0.0):
@@ -21,7 +22,7 @@ def test_a_control_that_finds_as_much_spoils_the_case():
 
 def test_seeds_do_not_count_as_puzzles():
     many = [Evidence(puzzle, 1.0, 0.0) for puzzle in (0, 1) for _ in range(50)]
-    found = emit("early-commitment", many, bounds=(0.0, 1.0))
+    found = emit("early-commitment", many)
     assert (found.verdict, found.n) == ("inconclusive", 2)
 
 
@@ -31,19 +32,42 @@ def test_fewer_than_two_puzzles_test_nothing():
     assert "1 puzzles with several solutions came" in found.why
 
 
-@pytest.mark.parametrize(
-    ("value", "bounds", "interval"),
-    [
-        (0.0, (-1.0, 1.0), (-0.4593, 0.4593)),
-        (1.0, (-1.0, 1.0), (0.0815, 1.0)),
-        (0.0, (0.0, 1.0), (0.0, 0.4593)),
-        (0.5, (0.0, 1.0), (0.2704, 0.7296)),
-    ],
-)
-def test_six_puzzles_alike_leave_room_for_others(value, bounds, interval):
-    assert emit("self-correction", runs([value] * 6), bounds=bounds).ci95 == pytest.approx(interval, abs=1e-4)
+def test_a_handful_that_says_the_same_is_not_certain():
+    found = emit("early-commitment", runs([1.0] * 4))
+    assert found.verdict == "inconclusive"
+    assert found.ci95 == pytest.approx((0.025**0.25, 1.0))
+
+
+def test_the_claim_s_own_bounds_hold_where_none_are_given():
+    assert emit("self-correction", runs([0.0] * 6)).ci95 == pytest.approx((-0.4593, 0.4593), abs=1e-4)
+    assert emit("self-correction", runs([0.0] * 6), bounds=(0.0, 1.0)).ci95 == pytest.approx((0, 0.4593), abs=1e-4)
+
+
+def test_few_that_differ_a_little_leave_room_too():
+    low, high = emit("early-commitment", runs([0.9, 0.9, 0.8, 0.9, 1.0, 1.0])).ci95
+    assert low < 0.6
+    assert 0.95 < high < 1
+
+
+def test_without_bounds_alike_says_nothing():
+    found = emit("early-layers-global", runs([0.4] * 30))
+    assert (found.verdict, found.ci95, found.value) == ("inconclusive", None, pytest.approx(0.4))
+    assert emit("early-layers-global", runs([0.4, 0.41] * 15)).verdict == "supported"
+
+
+def test_a_value_outside_its_bounds_is_refused():
+    with pytest.raises(BadInputError, match="bounds 0 to 1"):
+        emit("early-commitment", runs([1.0, 2.0]))
 
 
 def test_the_detectable_effect_needs_two_puzzles():
     assert detectable(runs([1.0])) is None
     assert detectable(runs([0.0, 1.0, 0.0, 1.0])) > 0.5
+
+
+def test_numbers_have_an_interval_where_there_is_one():
+    assert interval_of([(0, None)]) is None
+    assert interval_of([(0, 0.5), (0, 1.0), (1, None)]) == {"value": 0.75, "ci95": None, "n": 1}
+    assert interval_of([(0, 0.5), (1, 0.5)]) == {"value": 0.5, "ci95": None, "n": 2}
+    bounded = interval_of([(0, 0.5), (1, 0.5)], (0.0, 1.0))
+    assert bounded["ci95"] == pytest.approx([0.0791, 0.9209], abs=1e-4)

@@ -10,14 +10,19 @@ STEPS = 10
 KINDS = (Explorer, Sudden, Filler, Dreamer, Waverer)
 
 
+def measured(kind, **options):
+    return stepscope.run("commitment", kind(), task="maze-two-goals", dials={"size": 5}, **options)
+
+
 @pytest.fixture(scope="module")
 def results():
-    return {
-        kind: stepscope.run(
-            "commitment", kind(), task="maze-two-goals", samples=6, seeds=(0, 1), num_steps=STEPS, dials={"size": 5}
-        )
-        for kind in KINDS
-    }
+    return {kind: measured(kind, samples=4, seeds=(0, 1), num_steps=STEPS) for kind in KINDS}
+
+
+@pytest.fixture(scope="module")
+def verdicts():
+    """Of as many puzzles as it takes for all that is certain here to be so."""
+    return {kind: measured(kind, samples=15, num_steps=5) for kind in (Explorer, Sudden, Dreamer)}
 
 
 def claim(result, id):
@@ -36,11 +41,10 @@ def test_the_claims_of_the_design_are_emitted_in_order(results):
     ]
 
 
-@pytest.mark.parametrize("id", ["working-memory", "perception-before-action"])
-def test_what_the_puzzles_lack_is_not_tested(results, id):
-    found = claim(results[Explorer], id)
+def test_what_the_puzzles_lack_is_not_tested(results):
+    found = claim(results[Explorer], "working-memory")
     assert (found["verdict"], found["value"]) == ("not-tested", None)
-    assert "needs" in found["why"]
+    assert "a screen hides" in found["why"]
 
 
 def test_the_observer_shows_no_excess_and_no_deficit(results):
@@ -55,8 +59,8 @@ def test_the_observer_shows_no_excess_and_no_deficit(results):
     assert max(metrics["curves"]["model"]["knowledge"]["mean"]) < 1e-9
 
 
-def test_the_observer_explores_and_converges(results):
-    found = claim(results[Explorer], "exploration-then-convergence")
+def test_the_observer_explores_and_converges(verdicts):
+    found = claim(verdicts[Explorer], "exploration-then-convergence")
     assert found["verdict"] == "supported"
     assert found["value"] == pytest.approx(1, abs=1e-3)
 
@@ -65,9 +69,18 @@ def test_who_commits_at_once_shows_a_deficit(results):
     metrics = results[Sudden].metrics
     assert metrics["multiplicity_excess_at_step_0"]["value"] == pytest.approx(-1, abs=1e-6)
     assert metrics["settled"]["model"]["choice"] == {"median": 0, "censored": 0}
-    assert claim(results[Sudden], "exploration-then-convergence")["verdict"] == "contradicted"
-    assert claim(results[Sudden], "early-commitment")["verdict"] == "supported"
     assert claim(results[Sudden], "superposition")["value"] < -0.5
+
+
+def test_who_commits_at_once_explores_nothing(verdicts):
+    assert claim(verdicts[Sudden], "exploration-then-convergence")["verdict"] == "contradicted"
+    assert claim(verdicts[Sudden], "early-commitment")["verdict"] == "supported"
+
+
+def test_four_puzzles_that_agree_are_no_certainty(results):
+    found = claim(results[Sudden], "exploration-then-convergence")
+    assert (found["verdict"], found["value"]) == ("inconclusive", pytest.approx(0, abs=1e-6))
+    assert found["ci95"] == pytest.approx([-0.6024, 0.6024], abs=0.02)
 
 
 def test_who_commits_at_once_is_earlier_than_the_observer(results):
@@ -77,21 +90,21 @@ def test_who_commits_at_once_is_earlier_than_the_observer(results):
 
 def test_frames_that_are_filled_in_turn_commit_in_turn(results):
     slopes = {kind: results[kind].metrics["frames"]["slope"] for kind in KINDS}
-    assert slopes[Filler]["ci95"][0] > 0.5
+    assert slopes[Filler]["value"] > 0.5
     for kind in (Explorer, Sudden, Dreamer):
         assert abs(slopes[kind]["value"]) < 0.05
 
 
-def test_who_dreams_on_shows_an_excess(results):
-    found = claim(results[Dreamer], "excess-multiplicity")
+def test_who_dreams_on_shows_an_excess(verdicts):
+    found = claim(verdicts[Dreamer], "excess-multiplicity")
     assert found["verdict"] == "supported"
-    assert claim(results[Dreamer], "early-commitment")["verdict"] == "contradicted"
+    assert claim(verdicts[Dreamer], "early-commitment")["verdict"] == "contradicted"
 
 
 def test_who_dreams_on_overlays_more_than_the_observer_where_noise_is_low():
-    options = {"task": "maze-two-goals", "samples": 6, "num_steps": 12, "shift": 0.5, "dials": {"size": 5}}
+    options = {"task": "maze-two-goals", "samples": 4, "num_steps": 8, "shift": 0.5, "dials": {"size": 5}}
     dreamer, explorer = (stepscope.run("commitment", kind(), **options) for kind in (Dreamer, Explorer))
-    assert claim(dreamer, "superposition")["verdict"] == "supported"
+    assert claim(dreamer, "superposition")["value"] > 0.3
     assert claim(explorer, "superposition")["value"] == 0
 
 
@@ -99,7 +112,7 @@ def test_who_wavers_corrects_itself_and_nobody_else(results):
     assert claim(results[Waverer], "self-correction")["value"] == 1
     for kind in (Explorer, Sudden, Filler, Dreamer):
         assert claim(results[kind], "self-correction")["value"] == 0
-    assert results[Waverer].metrics["answer_changes"]["model"]["wrong_to_right"] == 12
+    assert results[Waverer].metrics["answer_changes"]["model"]["wrong_to_right"] == 8
 
 
 def test_seeds_share_all_of_what_does_not_depend_on_them(results):
@@ -119,7 +132,7 @@ def test_controls_were_run_and_held(results):
 
 
 def test_planned_calls_are_made(results):
-    assert results[Explorer].model_calls == {"planned": 120, "made": 120, "naive": 120}
+    assert results[Explorer].model_calls == {"planned": 80, "made": 80, "naive": 80}
 
 
 def test_every_metric_is_in_the_table(results):
@@ -130,9 +143,9 @@ def test_every_metric_is_in_the_table(results):
     }  # fmt: skip
     framed = [row for row in rows if row["frame"] is not None]
     assert {row["metric"] for row in framed} == {"commitment_step"}
-    assert {row["sample"] for row in rows} == set(range(6))
+    assert {row["sample"] for row in rows} == set(range(4))
     finals = [row for row in rows if row["metric"] == "success" and row["step"] is None]
-    assert len(finals) == 12
+    assert len(finals) == 8
     assert all(row["value"] == 1 for row in finals)
 
 

@@ -143,7 +143,7 @@ def test_difference_however_the_stream_is_cut():
 @pytest.mark.parametrize("name", ["token-energy", "token_energy"])
 def test_recorders_by_name(name):
     assert recorders.get(name).name == "token_energy"
-    assert recorders.names() == ("token-energy",)
+    assert name.replace("_", "-") in recorders.names()
 
 
 def test_an_unknown_recorder_is_refused():

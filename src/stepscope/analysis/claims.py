@@ -32,6 +32,7 @@ class Claim:
         metric: The number that decides; larger is more of what is claimed.
         delta: Smallest effect of interest, in the units of the metric.
         control: What has to hold for the number to mean anything.
+        bounds: Least and largest value that the metric can take in a puzzle; None where the puzzles decide.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Claim:
     metric: str
     delta: float
     control: str
+    bounds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ _CLAIMS = (
         "1 - A, A the share by which changing one latent frame moves later frames more than earlier ones in one step",
         0.5,
         "a denoiser built to work frame by frame scores below delta",
+        (0.0, 2.0),
     ),
     Claim(
         "exploration-then-convergence",
@@ -93,6 +96,7 @@ _CLAIMS = (
         "share of all steps with model multiplicity >= 1.5 and state-matched observer <= 1.1, several solutions",
         0.05,
         "the observer's own estimates, read in the same way, show none",
+        (0.0, 1.0),
     ),
     Claim(
         "middle-step-sensitivity",
@@ -100,6 +104,7 @@ _CLAIMS = (
         "loss of success in the middle third of the steps minus that in the outer two thirds",
         0.05,
         "the peak stays where it is when the expert boundary moves, or there is one expert",
+        (-1.0, 1.0),
     ),
     Claim(
         "superposition",
@@ -107,13 +112,15 @@ _CLAIMS = (
         "share of the first quarter of the steps with several candidates visible, model minus state-matched observer",
         0.05,
         "the results of the same runs, read in the same way, show none",
+        (-1.0, 1.0),
     ),
     Claim(
         "working-memory",
         "The model holds on to an object while it is hidden.",
-        "accuracy of the hidden object's identity read from the hidden frames, minus that of the control labels",
+        "accuracy of the hidden object's look, read where it comes out, minus the share in which a decoy's is read",
         0.1,
-        "labels shuffled between puzzles are read at chance",
+        "of two decoys' looks neither is read more often",
+        (-1.0, 1.0),
     ),
     Claim(
         "self-correction",
@@ -121,13 +128,14 @@ _CLAIMS = (
         "share of runs with a finished wrong answer that turns right minus share with a right one that turns wrong",
         0.02,
         "the observer's rollout from the same noise shows no such surplus",
+        (-1.0, 1.0),
     ),
     Claim(
         "perception-before-action",
         "The model finds the object before it plans the motion.",
-        "step at which the motion is localised minus step at which the object is, model minus observer",
+        "step at which the motion is known minus step at which the objects are, model minus observer",
         1.0,
-        "still puzzles, in which nothing has to move, show no lag",
+        "the rest of the scene, in which nothing has to move, shows no lag",
     ),
     Claim(
         "early-layers-global",
@@ -156,6 +164,7 @@ _CLAIMS = (
         "flip rate of the layer chosen on one half of the puzzles, on the other half, minus the mean over layers",
         0.1,
         "swapping a run with itself flips nothing",
+        (-1.0, 1.0),
     ),
     Claim(
         "frames-matter-little",
@@ -163,6 +172,7 @@ _CLAIMS = (
         "success with half of the frames minus success with all of them",
         -0.05,
         "both frame counts are within the model's training range",
+        (-1.0, 1.0),
     ),
     Claim(
         "compression-collapses-exploration",
@@ -177,6 +187,7 @@ _CLAIMS = (
         "success of the ensemble minus success of the best single-seed strategy at equal model calls",
         0.01,
         "merging copies of one seed changes nothing",
+        (-1.0, 1.0),
     ),
     Claim(
         "ensemble-stabilises",
@@ -184,6 +195,7 @@ _CLAIMS = (
         "variance of success over seeds within a puzzle, single minus ensemble",
         0.01,
         "merging copies of one seed changes nothing",
+        (-1.0, 1.0),
     ),
     Claim(
         "shared-seed-bias",
@@ -191,6 +203,7 @@ _CLAIMS = (
         "agreement of the chosen direction between puzzles with equal seeds minus that with different seeds",
         0.05,
         "seeds shuffled between puzzles show no surplus",
+        (-1.0, 1.0),
     ),
     Claim(
         "early-commitment",
@@ -198,6 +211,7 @@ _CLAIMS = (
         "share of all runs, censored ones included, committed before half of the steps, several solutions",
         0.5,
         "answers of another puzzle's candidates are not committed",
+        (0.0, 1.0),
     ),
     Claim(
         "serial-depth-gap",
@@ -205,6 +219,7 @@ _CLAIMS = (
         "success on the length-matched control without dependencies minus success on the dependent puzzles",
         0.05,
         "both have equal lengths",
+        (-1.0, 1.0),
     ),
 )
 _BY_ID = {claim.id: claim for claim in _CLAIMS}

@@ -1,7 +1,7 @@
 """Intervals: how far a number might be from the truth; 95% throughout.
 
 proportion      Clopper, Pearson 1934: exact, beta quantiles; the one to use at 0 or 1
-mean            cluster bootstrap, percentiles; all 0 or all 1: Clopper–Pearson over the clusters
+mean            bounds known: see `bounded`;  else cluster bootstrap, percentiles; all 0 or all 1: Clopper–Pearson
 effect          (z_0.975 + z_0.8) · standard error: the smallest true mean that would be found in 80% of repetitions
 """
 
@@ -12,6 +12,7 @@ from typing import SupportsIndex
 import numpy as np
 
 from stepscope.analysis.beta import beta_quantile
+from stepscope.analysis.bounded import bounded_interval
 from stepscope.analysis.clusters import Clusters, percentile_interval
 from stepscope.analysis.values import Values, float64
 from stepscope.errors import BadInputError
@@ -37,14 +38,26 @@ def proportion(successes: SupportsIndex, n: SupportsIndex) -> tuple[float, float
     return k / (k + m), low, high
 
 
-def mean_interval(values: Values, seed: int, clusters: Values | None = None) -> tuple[float, float, float]:
+def mean_interval(
+    values: Values,
+    seed: int,
+    clusters: Values | None = None,
+    bounds: tuple[float | int, float | int] | None = None,
+) -> tuple[float, float, float]:
     """Return a mean with its interval: (value, low, high).
 
     Args:
         values: Finite numbers [n].
-        seed: Seed of the bootstrap.
+        seed: Seed of whatever is drawn.
         clusters: Label of each value's puzzle; None if each value is its own.
+        bounds: Least and largest value that there can be; None if that is not known, and then the bootstrap cannot see
+            beyond what came: of few values alike it makes an interval of no width.
+
+    Raises:
+        BadInputError: If there are fewer than two clusters, a value is not finite, or it lies outside the bounds.
     """
+    if bounds is not None:
+        return bounded_interval(values, bounds, seed, clusters)
     groups = Clusters.of(values, clusters)
     if groups.mean in (0.0, 1.0) and np.isin(float64(values), (0.0, 1.0)).all():
         return proportion(round(groups.mean * len(groups)), len(groups))

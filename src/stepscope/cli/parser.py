@@ -36,7 +36,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = build_parser()
     options, rest = parser.parse_known_args(argv)
     if options.name == "run":
-        options.choices = words.choices(rest)
+        options.choices = words.choices(rest) | dict(options.option or ())
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     options.words = list(argv)
@@ -54,7 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for add in (_demo, _record, _run, _estimate, _vbvr, _models, _tasks, _experiments, _view):
+    for add in (_demo, _record, _run, _generate, _estimate, _vbvr, _models, _tasks, _experiments, _view):
         add(commands)
     return parser
 
@@ -88,8 +88,40 @@ def _run(commands: Any) -> None:
     puzzles.add_argument("--dial", metavar="KEY=VALUE", type=words.dial, action="append", help="a dial of the task")
     _denoising(run.add_argument_group("how to denoise; what is left out is the model's own"), "--seeds")
     _overwrite(run)
+    run.add_argument(
+        "--option",
+        metavar="KEY=VALUE",
+        type=words.dial,
+        action="append",
+        help="an option of the experiment whose name the command takes, as in steps=[2,4]",
+    )
     run.add_argument("--dry-run", action="store_true", help="say how many model calls it takes, and stop")
     run.add_argument("--out", metavar="DIR", help="where it goes; the same command resumes")
+
+
+def _generate(commands: Any) -> None:
+    generate = _command(commands, "generate", "one answer by a strategy over seeds, and the model calls that it takes")
+    generate.add_argument("model", metavar="MODEL", help="embedded, a diffusers folder, a hub id, or FILE.py:NAME")
+    _lora(generate)
+    _what(generate.add_argument_group("what to solve: a puzzle, or a picture of your own"))
+    group = generate.add_argument_group("which strategy; unless seeds are named, of 1, 3 (ensemble) or 8 seeds")
+    strategies = ("single", "ensemble", "prune", "best-of")
+    group.add_argument("--strategy", choices=strategies, default="single", help="what it does (default: single)")
+    group.add_argument(
+        "--verifier",
+        metavar="V",
+        help="who chooses: agreement, multiplicity, oracle, rule, or FILE.py:NAME (default: agreement)",
+    )
+    group.add_argument("--look", metavar="L", type=int, help="steps that prune takes before it chooses (default: 3)")
+    group.add_argument("--keep", metavar="M", type=int, help="seeds that go on after that (default: 1)")
+    group.add_argument(
+        "--merge", metavar="W", help="what an ensemble merges: block, mlp, velocity, clean-estimate, latents, …"
+    )
+    group.add_argument("--merge-steps", metavar="K", type=int, nargs="+", help="in which steps (default: 0)")
+    _denoising(generate.add_argument_group("how to denoise; what is left out is the model's own"), "--seeds")
+    generate.set_defaults(seed=None)
+    _overwrite(generate)
+    generate.add_argument("--out", metavar="DIR", required=True, help="where the answer goes")
 
 
 def _what(group: Any) -> None:

@@ -5,7 +5,7 @@ from argparse import Namespace
 from stepscope.cli.settings import settings_of
 from stepscope.errors import BadInputError
 
-__all__ = ["run"]
+__all__ = ["check_question", "run"]
 
 _OF_A_TASK = ("sample", "split", "size", "dial")
 _OF_A_PICTURE = ("prompt",)
@@ -13,7 +13,7 @@ _OF_A_PICTURE = ("prompt",)
 
 def run(options: Namespace) -> None:
     """Record; whatever words alone can tell wrong is refused before torch is imported."""
-    _check(options)
+    check_question(options)
     from stepscope import executors
     from stepscope.cli import puzzles
     from stepscope.cli.recording import carry_out
@@ -25,8 +25,12 @@ def run(options: Namespace) -> None:
     carry_out(options, puzzle or puzzles.from_picture(options, model), model, reference, settings)
 
 
-def _check(options: Namespace) -> None:
-    """Refuse what contradicts itself."""
+def check_question(options: Namespace) -> None:
+    """Refuse what contradicts itself in --task, --image and what belongs to them.
+
+    Raises:
+        BadInputError: If both came, or neither, or what belongs to the other.
+    """
     if (options.task is None) == (options.image is None):
         came = "neither --task nor --image" if options.task is None else "both --task and --image"
         raise BadInputError(f"{came} came. A model is asked one thing. Give --task T, or --image F with --prompt P.")

@@ -23,9 +23,10 @@ from stepscope.shapes import LatentsBatch
 
 __all__ = ["SITES", "AbstractDenoiser", "Address", "Input", "Prediction", "SiteTap", "Taps"]
 
-Site = Literal["resid_pre", "self_attn", "cross_attn", "mlp", "block"]
+Site = Literal["resid_pre", "self_attn_qk", "self_attn", "cross_attn", "mlp", "block"]
 CfgBranch = Literal["cond", "uncond"]
 SITES: tuple[Site, ...] = ("resid_pre", "self_attn", "cross_attn", "mlp", "block")
+"""Sites of hidden states [B, L, D]; `self_attn_qk`, queries and keys, can be watched besides."""
 
 
 @runtime_checkable
@@ -76,7 +77,7 @@ class SiteTap:
     """A function on one site of some layers: returns None to observe, or a tensor to put in its place.
 
     Attributes:
-        site: one of `SITES`.
+        site: one of `SITES`, or `self_attn_qk` for queries and keys [B, 2, heads, L, d], which can only be observed.
         function: called as function(hidden [B, L, D], address) -> hidden or None.
         layers: layer indices, None for all.
     """

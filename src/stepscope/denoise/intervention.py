@@ -7,6 +7,7 @@ An intervention is a frozen dataclass: printable, comparable, serialisable.  It 
     sample      the prompt and first frame that the model is given from some step on
     site        what a layer puts out
     attention   which latent frames may see which in a layer's self-attention
+    prediction  what the model says in the end (only exchanges between branches)
 
 Of size zero it is the identity, costs nothing and declares no jump.
 """
@@ -18,7 +19,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from stepscope.denoise.denoiser import Address, Site, SiteTap
+from stepscope.denoise.denoiser import Address, Prediction, Site, SiteTap
 from stepscope.errors import PlanError
 from stepscope.shapes import Frames, Latents, LatentsBatch
 
@@ -60,7 +61,7 @@ class AbstractIntervention(ABC):
     """An edit of a run. Implementations are frozen dataclasses that override what they reach.
 
     Attributes:
-        reaches: which of `latents`, `condition`, `prompt`, `site`, `attention` it edits.
+        reaches: which of `latents`, `condition`, `prompt`, `site`, `attention`, `prediction` it edits.
         sites: the sites of layers that `edit_site` wants to be called on.
     """
 
@@ -103,19 +104,28 @@ class AbstractIntervention(ABC):
 
 
 class AbstractExchange(AbstractIntervention):
-    """An edit that takes what another branch of the same tree puts out in the same step.
+    """An edit that takes what other branches of the same tree have in the same step: latents, hidden states, estimates.
 
-    Attributes:
-        donor: name of that branch.
+    What donors lend is what they have before they themselves take something in this step.
     """
-
-    donor: str
 
     @property
     @abstractmethod
-    def places(self) -> frozenset[tuple[Site, int]]:
-        """The sites and layers that it wants to see of the donor."""
+    def donors(self) -> tuple[str, ...]:
+        """Names of those branches."""
 
-    @abstractmethod
-    def taps(self, lent: Lent) -> tuple[SiteTap, ...]:
-        """The edit of one prediction, given what the donor put out."""
+    def places(self, num_layers: int) -> frozenset[tuple[Site, int]]:
+        """The sites and layers of a model with `num_layers` that it wants to see of every donor."""
+        return frozenset()
+
+    def taps(self, lent: Sequence[Lent]) -> tuple[SiteTap, ...]:
+        """The edit of one prediction, given what each donor put out at `places`."""
+        return ()
+
+    def exchange_latents(self, latents: LatentsBatch, lent: Sequence[LatentsBatch]) -> LatentsBatch:
+        """The latents [B, C, F, H, W] in place of one's own, given those of each donor before edits of their own."""
+        return latents
+
+    def exchange_prediction(self, prediction: Prediction, lent: Sequence[Prediction], sigma: float) -> Prediction:
+        """What the solver is told in place of one's own prediction, given that of each donor."""
+        return prediction

@@ -4,12 +4,13 @@
     trunk          the node without interventions; noise at each of N steps costs N + N(N+1)/2 predictions, not N(N+1)
 
 A node takes a step by the same code as the plain loop, so on a CPU (chunk 1) a branch equals a full rerun bit for bit,
-whatever stands beside it.  Fork, edit, predict (in chunks, see `shared`), solve; exchanges between branches come last
-in a step, when what their donors put out is known.  A donor that itself takes in the same step lends what it would have
-put out without taking: that costs one more call.  All forks of a tree share model, solver and number of steps.
+whatever stands beside it.  Fork, edit, predict (in chunks, see `shared`), solve; exchanges of hidden states come last
+in a step, when what their donors put out is known.  A donor that itself takes hidden states in the same step lends
+those that it would have put out without taking: that costs one more call.  All forks of a tree share model, solver and
+number of steps, and start at the same one.
 """
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 
 from stepscope.denoise.denoiser import Address, Prediction, Site, SiteTap
 from stepscope.denoise.folds import Folds
-from stepscope.denoise.intervention import AbstractExchange, AbstractIntervention
+from stepscope.denoise.intervention import AbstractExchange, AbstractIntervention, Lent
 from stepscope.denoise.loop import Conditions, Run, Step, edits_of
 from stepscope.denoise.recorder import PairedRecorder, Recorder, StepEvent
 from stepscope.denoise.shared import Asked, SharedDenoiser
@@ -62,13 +63,24 @@ def grow(
     recorders: Sequence[Recorder] = (),
     paired: Sequence[PairedRecorder] = (),
     chunk: int = 1,
+    stop: int | None = None,
+    last_only: bool = False,
 ) -> tuple[dict[Hashable, Leaf], int]:
-    """Run all branches to their end: {name: leaf}, and the model calls that this really took."""
+    """Run all branches: {name: leaf}, and the model calls that this really took.
+
+    Args:
+        forks: the branches.
+        recorders: folds over each.
+        paired: folds over each beside the one that it is compared with.
+        chunk: rows in every model call.
+        stop: the step before which all halt, to go on from their leaves' `end`; None for the end of the grid.
+        last_only: whether leaves keep their last event alone, where memory is dear.
+    """
     run = forks[0].run
     shared = SharedDenoiser(run.denoiser, chunk)
-    nodes = list(_roots(forks, shared, recorders))
+    nodes = list(_roots(forks, shared, recorders, last_only))
     pairs = {fork.name: {pair.name: pair.init(fork.run.info) for pair in paired} for fork in forks}
-    for step in range(run.grid.num_steps):
+    for step in range(forks[0].start.step, run.grid.num_steps if stop is None else stop):
         nodes = _taken([_Stride(part, step) for node in nodes for part in node.parts(step)], shared)
         _compare(nodes, pairs, paired)
         shared.forget()
@@ -88,6 +100,7 @@ class _Node:
     run: Run
     state: DenoisingState
     folds: Folds
+    last_only: bool = False
     events: tuple[StepEvent, ...] = ()
 
     def parts(self, step: int) -> Iterator["_Node"]:
@@ -104,9 +117,9 @@ class _Node:
             folds = self.folds if len(groups) == 1 else self.folds.forked()
             yield replace(self, forks=tuple(members), run=replace(self.run, interventions=tuple(active)), folds=folds)
 
-    def donor(self, exchange: AbstractExchange) -> Hashable:
-        """The fork that an exchange of this node borrows from."""
-        return self.forks[0].donors[exchange.donor]
+    def donors(self, exchange: AbstractExchange) -> list[Hashable]:
+        """The forks that an exchange of this node borrows from."""
+        return [self.forks[0].donors[name] for name in exchange.donors]
 
 
 class _Stride:
@@ -117,6 +130,7 @@ class _Stride:
         self.now = Step(self.run, step, Conditions(self.run))
         self.edits = edits_of(self.run, step)
         self.exchanges = tuple(i for i in self.run.interventions if isinstance(i, AbstractExchange))
+        self.borrows = any(exchange.places(self.run.denoiser.num_layers) for exchange in self.exchanges)
         self.loan = _Loan()
 
     @property
@@ -124,27 +138,40 @@ class _Stride:
         """Whether an edit of its latents may want an estimate that another node is about to be told."""
         return any(i.asks_estimate for i in self.run.interventions)
 
-    def edit(self) -> None:
+    def edit(self, lenders: "_Lenders") -> None:
         """Edit the latents."""
-        self.state = self.now.edited(self.node.state)
+        latents = self.node.state.latents
+        for exchange in self.exchanges:
+            lent = [lenders[donor].node.state.latents for donor in self.node.donors(exchange)]
+            latents = exchange.exchange_latents(latents, lent)
+        self.state = self.now.edited(replace(self.node.state, latents=latents))
 
     def asked(self, observers: Sequence[SiteTap], taps: Sequence[SiteTap] = ()) -> Asked:
         """The row to be predicted; `taps` are the edits that exchanges add to those of other interventions."""
         inside = tuple(i for i in self.run.interventions if i.reaches & {"site", "attention"})
         edits = replace(self.edits, sites=(*self.edits.sites, *taps))
         inputs = self.now.conditions.at(self.now.step)
-        return Asked(self.state.latents, self.run.grid, inputs, edits, observers, None if self.exchanges else inside)
+        return Asked(self.state.latents, self.run.grid, inputs, edits, observers, None if self.borrows else inside)
 
     def observers(self) -> tuple[SiteTap, ...]:
         """Its recorders, and what keeps a loan for others unless it borrows itself."""
-        return (*self.node.folds.observers(), *(() if self.exchanges else self.loan.taps()))
+        return (*self.node.folds.observers(), *(() if self.borrows else self.loan.taps()))
 
-    def after(self, prediction: Prediction) -> _Node:
-        """The node behind the step."""
+    def after(self, told: Mapping[int, Prediction], lenders: "_Lenders") -> _Node:
+        """The node behind the step, given what the model told each stride."""
+        prediction = told[id(self)]
         self.now.calls += prediction.model_calls
+        for exchange in self.exchanges:
+            lent = [told[id(lenders[donor])] for donor in self.node.donors(exchange)]
+            prediction = exchange.exchange_prediction(prediction, lent, self.now.run.grid.sigma(self.now.step))
         event, following = self.now.taken(self.state, prediction, self.edits)
         self.node.folds.update(event)
-        return replace(self.node, state=following, events=(*self.node.events, event))
+        before = () if self.node.last_only else self.node.events
+        return replace(self.node, state=following, events=(*before, event))
+
+
+_Lenders = Mapping[Hashable, _Stride]
+"""The stride of every fork."""
 
 
 @dataclass(eq=False)
@@ -159,22 +186,28 @@ class _Loan:
         """The observers that fill it."""
         return tuple(SiteTap(site, self._keep, frozenset({layer})) for site, layer in sorted(self.places))
 
+    def shown(self, places: Set[tuple[Site, int]]) -> Lent:
+        """What it holds of some places."""
+        return {key: hidden for key, hidden in self.hidden.items() if (key[2], key[1]) in places}
+
     def _keep(self, hidden: torch.Tensor, address: Address) -> None:
         self.hidden[address.cfg_branch, address.layer, address.site] = hidden.detach().clone()
 
 
-def _roots(forks: Sequence[Fork], shared: SharedDenoiser, recorders: Sequence[Recorder]) -> Iterator[_Node]:
+def _roots(
+    forks: Sequence[Fork], shared: SharedDenoiser, recorders: Sequence[Recorder], last_only: bool
+) -> Iterator[_Node]:
     """One node for each start."""
     starts: dict[int, list[Fork]] = {}
     for fork in forks:
         starts.setdefault(id(fork.start), []).append(fork)
     for members in starts.values():
         run = replace(members[0].run, denoiser=shared, interventions=())
-        yield _Node(tuple(members), run, members[0].start, Folds.begun(recorders, run.info))
+        yield _Node(tuple(members), run, members[0].start, Folds.begun(recorders, run.info), last_only)
 
 
 def _taken(strides: Sequence[_Stride], shared: SharedDenoiser) -> list[_Node]:
-    """All nodes behind the step: trunks first, then those that need to know what trunks were told, exchanges last."""
+    """All nodes behind the step: trunks first, then those that need to know what trunks were told, borrowers last."""
     lenders = _lenders(strides)
     told: dict[int, Prediction] = {}
 
@@ -182,36 +215,38 @@ def _taken(strides: Sequence[_Stride], shared: SharedDenoiser) -> list[_Node]:
         told.update(zip(rows, shared.predict_together(list(rows.values()), strides[0].now.step), strict=True))
 
     for late in (False, True):
-        wave = {index: stride for index, stride in enumerate(strides) if stride.late == late}
-        for stride in wave.values():
-            stride.edit()
-        ask({index: s.asked(s.observers()) for index, s in wave.items() if not s.exchanges})
-    for index, stride in enumerate(strides):
-        if stride.exchanges:
-            ask({index: _exchanged(stride, lenders, shared)})
-    return [stride.after(told[index]) for index, stride in enumerate(strides)]
+        wave = [stride for stride in strides if stride.late == late]
+        for stride in wave:
+            stride.edit(lenders)
+        ask({id(s): s.asked(s.observers()) for s in wave if not s.borrows})
+    for stride in strides:
+        if stride.borrows:
+            ask({id(stride): _borrowed(stride, lenders, shared)})
+    return [stride.after(told, lenders) for stride in strides]
 
 
-def _lenders(strides: Sequence[_Stride]) -> dict[Hashable, _Stride]:
+def _lenders(strides: Sequence[_Stride]) -> _Lenders:
     """The stride of every fork, its loan told what others want."""
     strides_of = {fork.name: stride for stride in strides for fork in stride.node.forks}
     for stride in strides:
         for exchange in stride.exchanges:
-            strides_of[stride.node.donor(exchange)].loan.places |= exchange.places
+            for donor in stride.node.donors(exchange):
+                strides_of[donor].loan.places |= exchange.places(stride.run.denoiser.num_layers)
     return strides_of
 
 
-def _exchanged(stride: _Stride, lenders: Mapping[Hashable, _Stride], shared: SharedDenoiser) -> Asked:
+def _borrowed(stride: _Stride, lenders: _Lenders, shared: SharedDenoiser) -> Asked:
     """The row of a node that borrows; a donor that borrows too is asked once what it would put out otherwise."""
     taps: list[SiteTap] = []
-    donors = {exchange: lenders[stride.node.donor(exchange)] for exchange in stride.exchanges}
-    for donor in dict.fromkeys(donors.values()):
-        if donor.exchanges and not donor.loan.granted:
+    donors = {exchange: [lenders[donor] for donor in stride.node.donors(exchange)] for exchange in stride.exchanges}
+    for donor in dict.fromkeys(donor for several in donors.values() for donor in several):
+        if donor.borrows and not donor.loan.granted:
             (extra,) = shared.predict_together([donor.asked(donor.loan.taps())], donor.now.step)
             stride.now.calls += extra.model_calls
             donor.loan.granted = True
-    for exchange, donor in donors.items():
-        taps += exchange.taps(donor.loan.hidden)
+    for exchange, several in donors.items():
+        places = exchange.places(shared.num_layers)
+        taps += exchange.taps([donor.loan.shown(places) for donor in several])
     return stride.asked(stride.observers(), taps)
 
 

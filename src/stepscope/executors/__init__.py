@@ -1,11 +1,12 @@
 """Executors carry out plans: they load a model by reference, denoise, score, and hand units to the store.
 
 `recording` what is to be done, as a value; `local` does it in this process; `measuring` does it for an experiment,
-`puzzle` by `puzzle`, and keeps numbers alone; `sampling` draws puzzles; `watchers` look before and meanwhile; `rows`,
-`summary` and `provenance` what is made of a run.  A plan names its model and never holds it, so that the same plan can
-be carried out elsewhere.
+`puzzle` by `puzzle`, and keeps numbers alone; `generating` answers one puzzle by a strategy; `sampling` draws puzzles;
+`watchers` look before and meanwhile; `rows`, `summary` and `provenance` what is made of a run.  A plan names its model
+and never holds it, so that the same plan can be carried out elsewhere.
 """
 
+from stepscope.executors.generating import Answer, answer
 from stepscope.executors.local import Job, carry_out, prepare
 from stepscope.executors.measuring import Procedure, measure_puzzles, plan_of
 from stepscope.executors.provenance import manifest_of
@@ -16,6 +17,7 @@ from stepscope.executors.sampling import draw_sample
 from stepscope.executors.summary import Outcome, planned_calls
 
 __all__ = [
+    "Answer",
     "Finding",
     "Job",
     "Measured",
@@ -25,6 +27,7 @@ __all__ = [
     "Puzzle",
     "Recording",
     "Settings",
+    "answer",
     "carry_out",
     "draw_sample",
     "manifest_of",

@@ -140,6 +140,7 @@ class _Bench:
         cells = [
             [*_calls(runs), *kept] for runs, kept in zip(puzzle.runs, measured.cells, strict=True)
         ]  # fmt: skip
+        calls += measured.further_calls
         facts = {"puzzle": measured.puzzle, "runs": measured.runs, "cells": cells, "model_calls": calls}
         # Through JSON and back, so that what was just computed is what a resumed run reads.
         plain = json.loads(canonical_json(facts))

@@ -59,12 +59,14 @@ class Measured:
         runs: Numbers of each run, in the order of the seeds.
         cells: Table cells of each run, without the columns that all cells of a run share.
         tensors: What is too large for JSON, by name.
+        further_calls: Model calls that measuring took, for runs that no tree holds (other steps, other frames).
     """
 
     puzzle: Mapping[str, Any]
     runs: Sequence[Mapping[str, Any]]
     cells: Sequence[Sequence[Mapping[str, Any]]]
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    further_calls: int = 0
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from stepscope.executors import (
     prepare,
     sample_digest,
 )
-from stepscope.experiments.registry import Experiment
+from stepscope.experiments.registry import Experiment, Further, OfLayers
 from stepscope.scope import Model
 
 __all__ = ["Question", "ask"]
@@ -77,6 +77,8 @@ def ask(
         UserError: If any of these cannot be used.
     """
     task = tasks.get(task)
+    if isinstance(experiment, OfLayers):
+        experiment = experiment.for_model(model)
     dials = dict(dials or {})
     asked = _asked(samples)
     drawn = [each if hasattr(each, "first_frame") else draw_sample(task, each, split, dials) for each in asked]
@@ -99,8 +101,9 @@ def ask(
     job = prepare(recording, model)
     plans = [plan_of(job, experiment, index) for index in range(len(drawn))]
     preparation = experiment.prepare_runs * _one_run(job)
-    planned = preparation + sum(each.model_calls() for each in plans)
-    naive = preparation + sum(each.naive_calls() for each in plans)
+    further = sum(experiment.further_calls(job, each) for each in drawn) if isinstance(experiment, Further) else 0
+    planned = preparation + further + sum(each.model_calls() for each in plans)
+    naive = preparation + further + sum(each.naive_calls() for each in plans)
     return Question(experiment, job, {"planned": planned, "made": 0, "naive": naive}, preparation)
 
 

@@ -58,7 +58,7 @@ class Commitment:
 
     def measure(self, puzzle: Puzzle) -> Measured:
         """Read the runs of one puzzle."""
-        return commitment_measures.measure(puzzle.clean, puzzle.solutions, puzzle.foreign)
+        return commitment_measures.measure(puzzle)
 
     def claims(self, findings: Sequence[Finding]) -> list[Verdict]:
         """Hold what was found against the claims, in the order of `emits`."""

@@ -5,7 +5,8 @@ rollout from the model's own noise.  The control lays what the model has drawn o
 
     foreign weights = hull weights of (x0_hat - still + still') among the solutions of the other puzzle
 
-so that nothing but the drawing can make a choice between solutions that have nothing to do with it.
+so that nothing but the drawing can make a choice between solutions that have nothing to do with it.  What comes out
+from behind a screen is read by `commitment_memory`, when objects and motion are known by `commitment_perception`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from jaxtyping import Float64
 
 from stepscope.analysis import (
     WRONG,
+    Scene,
     candidate_weights,
     commitment_by_frame,
     commitment_step,
@@ -30,7 +32,8 @@ from stepscope.analysis import (
     seed_variance,
     shown_answers,
 )
-from stepscope.executors import Measured, reading_rows
+from stepscope.executors import Measured, Puzzle, reading_rows
+from stepscope.experiments import commitment_memory, commitment_perception
 from stepscope.scope import Reading, Solutions, Trace, read
 from stepscope.shapes import Latents, LatentsBatch
 
@@ -41,16 +44,15 @@ MODEL, STATE, ROLLOUT = "model", "observer-state", "observer-rollout"
 Facts = dict[str, Any]
 
 
-def measure(traces: Sequence[Trace], solutions: Solutions, foreign: Solutions | None) -> Measured:
-    """Read the runs of one puzzle.
-
-    Args:
-        traces: One a seed.
-        solutions: The puzzle's.
-        foreign: Those of a puzzle that has nothing to do with it.
-    """
+def measure(puzzle: Puzzle) -> Measured:
+    """Read the runs of one puzzle."""
+    traces, solutions = puzzle.clean, puzzle.solutions
+    scene = commitment_perception.scene_of(puzzle.sample, solutions)
     readings = [read(trace, solutions) for trace in traces]
-    runs = [_run(*each, solutions, foreign) for each in zip(traces, readings, strict=True)]
+    runs = [
+        _run(trace, reading, solutions, puzzle.foreign, scene) | {"memory": shown}
+        for trace, reading, shown in zip(traces, readings, commitment_memory.recall(puzzle), strict=True)
+    ]
     cells = [list(_cells(*each)) for each in zip(traces, readings, runs, strict=True)]
     return Measured(_puzzle(traces, readings, runs, solutions), runs, cells)
 
@@ -75,7 +77,7 @@ def _puzzle(traces: Sequence[Trace], readings: Sequence[Reading], runs: Sequence
     return facts
 
 
-def _run(trace: Trace, reading: Reading, solutions: Solutions, foreign: Solutions | None) -> Facts:
+def _run(trace: Trace, reading: Reading, solutions: Solutions, foreign: Solutions | None, scene: Scene | None) -> Facts:
     """What one run says."""
     candidates, sigmas = solutions.candidates, trace.sigmas
     seen = [ideal_observer(x, s, candidates)[0] for x, s in zip(trace.latents[:-1], sigmas[:-1], strict=True)]
@@ -88,6 +90,12 @@ def _run(trace: Trace, reading: Reading, solutions: Solutions, foreign: Solution
         "final": _curves(trace.latents[-1:], solutions),
         "frames": list(commitment_by_frame(trace.cond_estimates, candidates).items()),
         "foreign": None if foreign is None else _foreign(trace.cond_estimates, solutions.still, foreign),
+        "perception": None
+        if scene is None
+        else {
+            who: commitment_perception.parts(estimates, solutions, scene)
+            for who, estimates in ((MODEL, trace.cond_estimates), (ROLLOUT, rollout))
+        },
     }
 
 
@@ -115,14 +123,25 @@ def _foreign(estimates: LatentsBatch, still: Latents, foreign: Solutions) -> Fac
 
 
 def _cells(trace: Trace, reading: Reading, run: Mapping[str, Any]) -> Iterator[Facts]:
-    """The rows of a run: its reading, its answers by the latent read-out, and when each latent frame was settled."""
+    """The rows of a run: its reading, answers by the latent read-out, frames, memory and perception."""
     sigmas = trace.sigmas.tolist()
     yield from reading_rows(reading, sigmas)
     for step in range(trace.num_steps):
         yield from ({"step": step, "sigma": sigmas[step], **cell} for cell in _answer(solution_shown(run[MODEL], step)))
     yield from _answer(solution_shown(run["final"]))
     for frame, step in run["frames"]:
-        yield {"metric": "commitment_step", "frame": frame, "value": None if step is None else float(step)}
+        yield {"metric": "commitment_step", "frame": frame, "value": _number(step)}
+    for step, shown in enumerate(zip(*(shape["emerging"] for shape in run["memory"]), strict=True)):
+        kept = {"value": shown.count("same") / len(shown), "text": ", ".join(shown)}
+        yield {"metric": "identity", "step": step, "sigma": sigmas[step], **kept}
+    for who, found in (run["perception"] or {}).items():
+        strategy = "single" if who == MODEL else who
+        yield {"metric": "object_step", "strategy": strategy, "value": _number(found["steps"]["objects"])}
+        yield {"metric": "motion_step", "strategy": strategy, "value": _number(found["steps"]["motion"])}
+
+
+def _number(step: int | None) -> float | None:
+    return None if step is None else float(step)
 
 
 def _answer(shown: int | None) -> Iterator[Facts]:

@@ -4,6 +4,8 @@ curves     mean over runs and band, on step, sigma and SNR; choice and multiplic
 settled    median step over all runs, censored ones counted as later than any, and the censored share
 frames     commitment step of each latent frame, and its slope, for the model;  0 for an observer by construction
 seeds      share of what is drawn that all seeds share, by step; agreement of the seeds' results
+memory     what comes out from behind a screen, and goes in: share of each look by step
+perception when objects, motion and the rest of a scene are known, and the mean R of each by step
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,17 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from stepscope.analysis import answer_changes, commitment_slope, mean_band, mean_interval, superposed
+from stepscope.analysis import answer_changes, commitment_slope, mean_band, superposed
 from stepscope.executors import Finding
-from stepscope.experiments.commitment_ledger import EVIDENCE, evidence
+from stepscope.experiments.commitment_ledger import CLAIMS, evidence
 from stepscope.experiments.commitment_measures import MODEL, ROLLOUT, STATE, solution_shown
-from stepscope.experiments.evidence import detectable
+from stepscope.experiments.commitment_perception import PARTS
+from stepscope.experiments.evidence import Bounds, detectable, interval_of
 
 __all__ = ["summarise"]
 
 Run = Mapping[str, Any]
 
 _SEED = 0
+_SHARE = (0.0, 1.0)
 _CURVES = ("knowledge", "choice", "multiplicity")
 
 
@@ -34,11 +38,12 @@ def summarise(findings: Sequence[Finding], sigmas: Sequence[float]) -> dict[str,
     """
     runs = list(_runs(findings))
     several = [finding for finding in findings if finding.puzzle["num_solutions"] > 1]
+    most = max((finding.puzzle["num_solutions"] for finding in findings), default=1)
     return {
         "n": len(findings),
         "runs": len(runs),
         "several_solutions": len(several),
-        "success": _interval(findings, lambda run: float(solution_shown(run["final"]) is not None)),
+        "success": _interval(findings, lambda run: float(solution_shown(run["final"]) is not None), _SHARE),
         "curves": _clock(findings, sigmas) | {who: _curves(findings, several, who) for who in (MODEL, STATE, ROLLOUT)},
         "settled": {
             who: {
@@ -47,12 +52,14 @@ def summarise(findings: Sequence[Finding], sigmas: Sequence[float]) -> dict[str,
             }
             for who in (MODEL, STATE, ROLLOUT)
         },
-        "multiplicity_excess_at_step_0": _interval(several, _first_excess),
-        "superposed_at_step_0": {who: _interval(several, _superposed_first(who)) for who in (MODEL, STATE)},
+        "multiplicity_excess_at_step_0": _interval(several, _first_excess, (1.0 - most, most - 1.0)),
+        "superposed_at_step_0": {who: _interval(several, _superposed_first(who), _SHARE) for who in (MODEL, STATE)},
         "answer_changes": {who: _changes([run for _, run in runs], who) for who in (MODEL, ROLLOUT)},
         "frames": _frames(several),
         "seeds": _seeds(findings),
-        "detectable": {id: detectable(evidence(id, findings)) for id in EVIDENCE},
+        "memory": _memory(findings),
+        "perception": _perception(findings),
+        "detectable": {id: detectable(evidence(id, findings)) for id in CLAIMS},
     }
 
 
@@ -78,16 +85,11 @@ def _band(findings: Sequence[Finding], who: str, name: str) -> dict[str, Any] | 
     return {name: ends.tolist() for name, ends in band._asdict().items()}
 
 
-def _interval(findings: Sequence[Finding], number: Callable[[Run], float | None]) -> dict[str, Any] | None:
+def _interval(
+    findings: Sequence[Finding], number: Callable[[Run], float | None], bounds: Bounds = None
+) -> dict[str, Any] | None:
     """Mean and 95% interval of one number a run, over the runs that have it."""
-    found = [(puzzle, value) for puzzle, run in _runs(findings) if (value := number(run)) is not None]
-    if not found:
-        return None
-    puzzles, values = zip(*found, strict=True)
-    if len(set(puzzles)) < 2:
-        return {"value": float(np.mean(values)), "ci95": None, "n": 1}
-    value, low, high = mean_interval(values, _SEED, puzzles)
-    return {"value": value, "ci95": [low, high], "n": len(set(puzzles))}
+    return interval_of(((puzzle, number(run)) for puzzle, run in _runs(findings)), bounds)
 
 
 def _settled(steps: Sequence[int | None]) -> dict[str, Any] | None:
@@ -139,4 +141,34 @@ def _seeds(findings: Sequence[Finding]) -> dict[str, Any] | None:
         "shared": (shared / (shared + specific)).tolist(),
         "agreement": float(np.mean([part["agreement"] for part in parts])),
         "rollout_agreement": float(np.mean([part["rollout_agreement"] for part in parts])),
+    }
+
+
+def _memory(findings: Sequence[Finding]) -> dict[str, Any] | None:
+    """None where no shape is hidden."""
+    shapes = [shape for _, run in _runs(findings) for shape in run["memory"]]
+    if not shapes:
+        return None
+    steps = range(len(shapes[0]["emerging"]))
+    return {"shapes": len(shapes)} | {
+        when: {
+            look: [sum(shape[when][step] == look for shape in shapes) / len(shapes) for step in steps] for look in looks
+        }
+        for when in ("entering", "emerging")
+        for looks in [sorted({shown for shape in shapes for shown in shape[when]})]
+    }
+
+
+def _perception(findings: Sequence[Finding]) -> dict[str, Any] | None:
+    """None where no puzzle has objects at rest."""
+    found = [run["perception"] for _, run in _runs(findings) if run["perception"] is not None]
+    if not found:
+        return None
+    return {
+        who: {
+            part: (_settled([each[who]["steps"][part] for each in found]) or {})
+            | {"knowledge": np.mean([each[who][part] for each in found], axis=0).tolist()}
+            for part in PARTS
+        }
+        for who in (MODEL, ROLLOUT)
     }

@@ -1,23 +1,26 @@
 """From one number a run to a verdict: mean, interval over puzzles, control, and what could have been found.
 
-value     mean over runs, its 95% interval by drawing puzzles with all their seeds
-control   the same number where there is nothing to find; it holds if its mean stays below the claim's delta
+value      mean over runs
+interval   95%, puzzles drawn with all their seeds; within the bounds that the value has, see `analysis.bounded`
+control    the same number where there is nothing to find; it holds if its mean stays below the claim's delta
 
-Where all runs say the same v, resampling cannot see how far the mean may be off.  With n puzzles alike, at most a share
-q of all puzzles differs (Clopper–Pearson: q = 1 - 0.025^(1/n)), and those by no more than the range [a, b] allows:
-
-    interval  [v - q (v - a), v + q (b - v)]
+Where nothing bounds the value, puzzles are drawn with replacement, and values that are all alike have no interval:
+nothing says how far a puzzle that was not drawn may lie from them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from stepscope.analysis import claims, mean_interval, minimal_detectable_effect, proportion
+from stepscope.analysis import claims, mean_interval, minimal_detectable_effect
 from stepscope.analysis.claims import Verdict
 
-__all__ = ["Evidence", "detectable", "emit", "withhold"]
+__all__ = ["Bounds", "Evidence", "detectable", "emit", "interval_of", "withhold"]
 
 _SEED = 0
+
+Bounds = tuple[float, float] | None
+"""Least and largest value that there can be; None if that is not known."""
 
 
 @dataclass(frozen=True)
@@ -35,33 +38,50 @@ class Evidence:
     control: float | None
 
 
-def emit(
-    id: str, runs: Sequence[Evidence], kind: str = "puzzles", bounds: tuple[float, float] | None = None
-) -> Verdict:
+def emit(id: str, runs: Sequence[Evidence], kind: str = "puzzles", bounds: Bounds = None) -> Verdict:
     """Hold runs against a claim.
 
     Args:
         id: Name of the claim.
         runs: Those that say something on it.
         kind: What the puzzles have to be, for the reason if there are too few.
-        bounds: Least and largest value that there can be; None if that is not known.
+        bounds: Least and largest value that there can be in these puzzles; None for those that the claim itself has.
+
+    Raises:
+        BadInputError: If a value lies outside the bounds.
     """
-    puzzles = [each.puzzle for each in runs]
-    n = len(set(puzzles))
-    if n < 2:
+    bounds = claims.get(id).bounds if bounds is None else bounds
+    found = interval_of(((each.puzzle, each.value) for each in runs), bounds)
+    if found is None or found["n"] < 2:
+        n = found["n"] if found else 0
         return withhold(id, n, f"{n} {kind} came, and an interval over puzzles needs at least two")
-    value, *interval = mean_interval([each.value for each in runs], _SEED, puzzles)
-    if bounds is not None and len({each.value for each in runs}) == 1:
-        interval = _alike(value, n, *bounds)
     controls = [each.control for each in runs if each.control is not None]
     passed = sum(controls) / len(controls) < claims.get(id).delta if len(controls) == len(runs) else None
-    return claims.verdict(id, value, interval, n, passed)
+    return claims.verdict(id, found["value"], found["ci95"], found["n"], passed)
 
 
-def _alike(value: float, n: int, least: float, largest: float) -> list[float]:
-    """The interval of a mean of which n puzzles have shown the same value."""
-    *_, differing = proportion(0, n)
-    return [value - differing * (value - least), value + differing * (largest - value)]
+def interval_of(values: Iterable[tuple[int, float | None]], bounds: Bounds = None) -> dict[str, Any] | None:
+    """Mean and 95% interval of one number a run: {"value", "ci95", "n"}, or None where no run has it.
+
+    Args:
+        values: Index of the puzzle and the number, None where there is none, of each run.
+        bounds: Of the numbers.
+
+    Returns:
+        `n` counts puzzles; `ci95` is None for one puzzle, and where nothing bounds numbers that are all alike.
+
+    Raises:
+        BadInputError: If a number lies outside the bounds.
+    """
+    found = [(puzzle, value) for puzzle, value in values if value is not None]
+    if not found:
+        return None
+    puzzles, numbers = zip(*found, strict=True)
+    n, alike = len(set(puzzles)), len(set(numbers)) == 1
+    if n < 2:
+        return {"value": sum(numbers) / len(numbers), "ci95": None, "n": n}
+    value, *ends = mean_interval(numbers, _SEED, puzzles, bounds)
+    return {"value": value, "ci95": None if alike and bounds is None else ends, "n": n}
 
 
 def withhold(id: str, n: int, reason: str) -> Verdict:

@@ -6,10 +6,22 @@ from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from stepscope.analysis.claims import Verdict
 from stepscope.errors import UnknownNameError
-from stepscope.executors import Finding, Procedure
+from stepscope.executors import Finding, Job, Procedure
 from stepscope.experiments.commitment import Commitment
+from stepscope.experiments.ensemble import Ensemble
+from stepscope.experiments.frame_count import FrameCount
+from stepscope.experiments.layer_energy import LayerEnergy
+from stepscope.experiments.layer_lens import LayerLens
+from stepscope.experiments.layer_probe import LayerProbe
+from stepscope.experiments.layer_swap import LayerSwap
+from stepscope.experiments.noise_at_frame import NoiseAtFrame
+from stepscope.experiments.noise_at_step import NoiseAtStep
+from stepscope.experiments.serial_depth import SerialDepth
+from stepscope.experiments.step_compression import StepCompression
+from stepscope.experiments.wrong_plan import WrongPlanSweep
+from stepscope.scope import Model
 
-__all__ = ["Experiment", "get", "names"]
+__all__ = ["Experiment", "Further", "OfLayers", "get", "names"]
 
 
 @runtime_checkable
@@ -33,7 +45,41 @@ class Experiment(Procedure, Protocol):
         ...
 
 
-_EXPERIMENTS: Mapping[str, type] = {Commitment.name: Commitment}
+@runtime_checkable
+class OfLayers(Protocol):
+    """An experiment on all layers of a model that does not know yet how many there are."""
+
+    def for_model(self, model: Model) -> Experiment:
+        """The same on the layers of a model; one that reads nothing, if the model has none."""
+        ...
+
+
+@runtime_checkable
+class Further(Protocol):
+    """An experiment that also takes runs which no tree holds: with another number of steps or frames."""
+
+    def further_calls(self, job: Job, sample: Any) -> int:
+        """Model calls of those runs for one puzzle."""
+        ...
+
+
+_EXPERIMENTS: Mapping[str, type] = {
+    kind.name: kind
+    for kind in (
+        Commitment,
+        Ensemble,
+        FrameCount,
+        LayerEnergy,
+        LayerLens,
+        LayerProbe,
+        LayerSwap,
+        NoiseAtFrame,
+        NoiseAtStep,
+        SerialDepth,
+        StepCompression,
+        WrongPlanSweep,
+    )
+}
 
 
 def names() -> tuple[str, ...]:

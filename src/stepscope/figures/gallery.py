@@ -10,7 +10,19 @@ from typing import Any, Literal
 
 __all__ = ["drawn", "picture"]
 
-_OF_EXPERIMENT = {"commitment": ("commitment",)}
+_OF_EXPERIMENT = {
+    "commitment": ("commitment",),
+    "ensemble": ("ensemble",),
+    "frame-count": ("frame-count",),
+    "layer-energy": ("layer-energy",),
+    "layer-lens": ("layer-lens",),
+    "layer-probe": ("layer-probe",),
+    "layer-swap": ("layer-swap",),
+    "noise-at-frame": ("noise-at-frame",),
+    "noise-at-step": ("noise-at-step", "propagation"),
+    "step-compression": ("step-compression",),
+    "wrong-plan": ("wrong-plan",),
+}
 _DOTS_PER_INCH = 150
 
 

@@ -3,6 +3,7 @@
 latents     `AddNoise`, `WrongPlan`, `HoldFrames`, `Jump`
 inputs      `SwitchPrompt`, `SwitchCondition`
 layers      `ScaleLayer`, `SkipLayer`, `Swap` (from another branch of a plan)
+seeds       `MergeLayers`, `MergeEstimates`, `MergeLatents` (with other branches of a plan)
 attention   `BlockFrames`
 
 To write one of your own, subclass `denoise.AbstractIntervention` as a frozen dataclass and pass it to
@@ -20,6 +21,9 @@ from stepscope.interventions.hold_frames import HoldFrames
 from stepscope.interventions.json_form import JsonForm
 from stepscope.interventions.jump import Jump
 from stepscope.interventions.layers import ScaleLayer, SkipLayer
+from stepscope.interventions.merge import AbstractMerge
+from stepscope.interventions.merge_layers import MergeLayers
+from stepscope.interventions.merge_states import MergeEstimates, MergeLatents
 from stepscope.interventions.pixels import Pixels
 from stepscope.interventions.swap import Swap
 from stepscope.interventions.switches import SwitchCondition, SwitchPrompt
@@ -27,12 +31,16 @@ from stepscope.interventions.wrong_plan import WrongPlan
 
 __all__ = [
     "AbstractIntervention",
+    "AbstractMerge",
     "AddNoise",
     "BlockFrames",
     "Corrupted",
     "HoldFrames",
     "JsonForm",
     "Jump",
+    "MergeEstimates",
+    "MergeLatents",
+    "MergeLayers",
     "Pixels",
     "ScaleLayer",
     "SkipLayer",
@@ -53,6 +61,9 @@ _KINDS: dict[str, type[JsonForm]] = {
         BlockFrames,
         HoldFrames,
         Jump,
+        MergeEstimates,
+        MergeLatents,
+        MergeLayers,
         ScaleLayer,
         SkipLayer,
         Swap,

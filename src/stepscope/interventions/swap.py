@@ -13,7 +13,7 @@ takes in the same step lends what it would have put out otherwise, so two branch
 tokens of the chosen layers while a step runs; for such a donor one call more.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, cast
 
@@ -30,6 +30,7 @@ __all__ = ["MODES", "Swap"]
 MODES = ("residual", "delta", "attn", "mlp")
 """What can be taken."""
 
+_CFG_BRANCHES = ("cond", "uncond")
 _SITES: dict[str, tuple[Site, ...]] = {
     "residual": ("block",),
     "delta": ("resid_pre", "block"),
@@ -48,9 +49,10 @@ class Swap(JsonForm, AbstractExchange):
         steps: step indices, an int or several; None for all.
         mode: one of `MODES`.
         tokens: token indices in the order (frame, row, column) of the patched latents; None for all.
+        cfg_branch: `cond` or `uncond` to take in that one alone; None for both.
 
     Raises:
-        UnknownNameError: If the mode does not exist.
+        UnknownNameError: If the mode or the CFG branch does not exist.
         BadInputError: If the donor or an index cannot be used.
     """
 
@@ -61,10 +63,13 @@ class Swap(JsonForm, AbstractExchange):
     steps: int | Iterable[int] | None
     mode: str = "residual"
     tokens: int | Iterable[int] | None = None
+    cfg_branch: str | None = None
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise UnknownNameError.of("mode of Swap", self.mode, MODES)
+        if self.cfg_branch not in (None, *_CFG_BRANCHES):
+            raise UnknownNameError.of("CFG branch of Swap", self.cfg_branch, _CFG_BRANCHES)
         if self.layers is None:
             raise BadInputError("layers came as None. A swap names the layers that it takes. Give an index or several.")
         settled(
@@ -75,7 +80,11 @@ class Swap(JsonForm, AbstractExchange):
         )
 
     @property
-    def places(self) -> frozenset[tuple[Site, int]]:
+    def donors(self) -> tuple[str, ...]:
+        """The one that it takes from."""
+        return (self.donor,)
+
+    def places(self, num_layers: int) -> frozenset[tuple[Site, int]]:
         """The sites and layers that the donor must show."""
         layers = cast(tuple[int, ...], self.layers)
         return frozenset((site, layer) for site in _SITES[self.mode] for layer in layers)
@@ -84,18 +93,21 @@ class Swap(JsonForm, AbstractExchange):
         """Whether it acts at `step`; a run too short for one of its steps is refused."""
         return acts(self, cast(Indices, self.steps), step, num_steps)
 
-    def taps(self, lent: Lent) -> tuple[SiteTap, ...]:
+    def taps(self, lent: Sequence[Lent]) -> tuple[SiteTap, ...]:
         """The edit of one prediction, given what the donor put out."""
+        (given,) = lent
         own: dict[tuple[str, int | None], torch.Tensor] = {}
 
         def remember(hidden: torch.Tensor, address: Address) -> None:
             own[address.cfg_branch, address.layer] = hidden
 
-        def take(hidden: torch.Tensor, address: Address) -> torch.Tensor:
+        def take(hidden: torch.Tensor, address: Address) -> torch.Tensor | None:
             branch, layer = address.cfg_branch, address.layer
-            taken = lent[branch, layer, address.site]
+            if self.cfg_branch not in (None, branch):
+                return None
+            taken = given[branch, layer, address.site]
             if self.mode == "delta":
-                taken = own[branch, layer] + (taken - lent[branch, layer, "resid_pre"])
+                taken = own[branch, layer] + (taken - given[branch, layer, "resid_pre"])
             return self._placed(hidden, taken)
 
         layers = frozenset(cast(tuple[int, ...], self.layers))

@@ -1,6 +1,7 @@
 """The single door to a transformer's insides: taps on layers, attached for one forward, gone afterwards.
 
     resid_pre ──► self_attn ──► cross_attn ──► mlp ──► block          sites, in the order in which they are reached
+    self_attn_qk                inside self_attn, to be watched alone: see `query_key`
 
 Where they live differs by family and is said by a `Layout`.  Every site hands its functions the hidden tokens of the
 video [B, L, D] with a full address; a function that returns a tensor replaces them.  A forward that holds several CFG
@@ -13,6 +14,7 @@ import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,6 +23,7 @@ from torch import nn
 from stepscope.denoise import SITES, Address, SiteTap, Taps
 from stepscope.denoise.denoiser import CfgBranch
 from stepscope.errors import PlanError
+from stepscope.models.query_key import QueryKeyReader
 
 __all__ = ["Layout", "attach"]
 
@@ -79,6 +82,11 @@ def attach(
                 if functions:
                     there = tuple(replace(each, layer=layer, site=site) for each in labelled)
                     handles.callback(_Door(functions, there, layout).open_on(block).remove)
+            watchers = tuple(tap for tap in taps.sites if tap.site == "self_attn_qk" and tap.touches(layer))
+            if watchers:
+                there = tuple(replace(each, layer=layer, site="self_attn_qk") for each in labelled)
+                reader = QueryKeyReader(partial(_watched, watchers, there))
+                handles.callback(reader.open_on(layout.module(block, "self_attn")))
             if taps.masks:
                 there = tuple(replace(each, layer=layer, site="self_attn") for each in labelled)
                 attention = layout.module(block, "self_attn")
@@ -180,6 +188,17 @@ class _Mask:
                 f"must be [{frames}, {frames}] with a True in every row. Let each frame see at least itself."
             )
         return mask.repeat_interleave(height * width, dim=0).repeat_interleave(height * width, dim=1)
+
+
+def _watched(taps: tuple[SiteTap, ...], addresses: tuple[Address, ...], hidden: torch.Tensor) -> None:
+    """Show what cannot be edited to every tap, one CFG branch at a time."""
+    for tap in taps:
+        for part, address in zip(hidden.chunk(len(addresses)), addresses, strict=True):
+            if tap.function(part, address) is not None:
+                raise PlanError(
+                    f"Site {address.site} in layer {address.layer} came to be edited. Queries and keys can be watched "
+                    "only. Edit self_attn, what the attention puts out, or give an attention mask."
+                )
 
 
 def _num_tokens(address: Address) -> int:

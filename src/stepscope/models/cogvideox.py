@@ -36,8 +36,9 @@ from stepscope.models.cogvideox_scheduler import (
     trained_timestep,
     variance_preserving_grid,
 )
+from stepscope.models.heads import States, cogvideox_output
 from stepscope.models.inputs import check_batch, check_input, device_of
-from stepscope.shapes import LatentsBatch
+from stepscope.shapes import LatentsBatch, Trajectory
 
 __all__ = ["LAYOUT", "CogVideoXCondition", "CogVideoXDenoiser"]
 
@@ -158,6 +159,27 @@ class CogVideoXDenoiser(AbstractDenoiser):
             model_output=guided,
         )
 
+    @torch.no_grad()
+    def head(
+        self, hidden: States, latents: LatentsBatch, step: int, grid: Grid, condition: CogVideoXCondition
+    ) -> Trajectory:
+        """The clean estimates of hidden states, each read as if the last block had put it out for these latents.
+
+        Args:
+            hidden: [K, L, D], tokens of the video alone.
+            latents: what entered the model, [1, C, F, H, W].
+            step: at which step.
+            grid: the noise levels.
+            condition: of the one sample that was asked about.
+
+        Returns:
+            [K, C, F, H, W], of the conditional forward; no model call is made.
+        """
+        timestep = self._timestep(grid, step).to(latents.device).reshape(1)
+        output = cogvideox_output(self._main, hidden, timestep, self._ofs(hidden), self._token_grid(latents))
+        x_vp = from_flow(latents, grid.sigma(step)).expand(len(output), *latents.shape[1:])
+        return self._believed(x_vp, output.float(), grid.sigma(step))[0].to(latents)
+
     def finish(self, latents: LatentsBatch, condition: CogVideoXCondition) -> LatentsBatch:
         """The last latents are the result."""
         return latents
@@ -166,12 +188,11 @@ class CogVideoXDenoiser(AbstractDenoiser):
         """What the network puts out, [branches · B, F, C, H, W]."""
         shown = torch.cat([x_vp.transpose(1, 2), condition.first_frame.to(x_vp)], dim=2)
         shown = torch.cat([shown] * len(condition.branches)).to(self._main.dtype)
-        ofs = None if self._main.config.ofs_embed_dim is None else shown.new_full((1,), fill_value=_OFFSET)
         return self._main(
             hidden_states=shown,
             encoder_hidden_states=condition.text,
             timestep=timestep.to(shown.device).expand(len(shown)),
-            ofs=ofs,
+            ofs=self._ofs(shown),
             image_rotary_emb=condition.rotary,
             return_dict=False,
         )[0]
@@ -185,6 +206,10 @@ class CogVideoXDenoiser(AbstractDenoiser):
             case "sample":
                 return output, (x_vp - a * output) / s
         return a * x_vp - s * output, s * x_vp + a * output
+
+    def _ofs(self, like: torch.Tensor) -> torch.Tensor | None:
+        """What the models with such an embedding are told."""
+        return None if self._main.config.ofs_embed_dim is None else like.new_full((1,), fill_value=_OFFSET)
 
     def _timestep(self, grid: Grid, step: int) -> torch.Tensor:
         """What the network is told: the scheduler's own step, or where a noise level lies between trained ones."""

@@ -26,9 +26,10 @@ from stepscope.denoise import AbstractDenoiser, Address, Grid, Input, Prediction
 from stepscope.denoise.denoiser import CfgBranch
 from stepscope.errors import BadInputError, ModelLoadError, PlanError
 from stepscope.models.attach import Layout, attach
+from stepscope.models.heads import States, ltx_output
 from stepscope.models.inputs import check_batch, check_input, device_of
 from stepscope.models.ltx_codec import LTXCodec
-from stepscope.shapes import LatentsBatch
+from stepscope.shapes import LatentsBatch, Trajectory
 
 __all__ = ["LAYOUT", "LTXCondition", "LTXDenoiser"]
 
@@ -55,7 +56,7 @@ class LTXCondition:
 
     def given(self, latents: LatentsBatch) -> LatentsBatch:
         """The latents with the first frame put back."""
-        return torch.cat([self.first_frame.to(latents), latents[:, :, 1:]], dim=2)
+        return torch.cat([self.first_frame.to(latents).expand(len(latents), -1, -1, -1, -1), latents[:, :, 1:]], dim=2)
 
 
 @final
@@ -174,6 +175,24 @@ class LTXDenoiser(AbstractDenoiser):
             model_output=velocity,
         )
 
+    @torch.no_grad()
+    def head(self, hidden: States, latents: LatentsBatch, step: int, grid: Grid, condition: LTXCondition) -> Trajectory:
+        """The clean estimates of hidden states, each read as if the last block had put it out for these latents.
+
+        Args:
+            hidden: [K, L, D], tokens of the video alone.
+            latents: what entered the model, [1, C, F, H, W].
+            step: at which step.
+            grid: the noise levels.
+            condition: of the one sample that was asked about.
+
+        Returns:
+            [K, C, F, H, W], of the conditional forward; no model call is made.
+        """
+        timestep = _token_timesteps(latents, grid.timesteps[step].reshape(1))
+        velocity = ltx_output(self._main, hidden, timestep, _token_grid(latents)).to(latents)
+        return condition.given(clean_from_velocity(latents.expand_as(velocity), velocity, grid.sigma(step)))
+
     def finish(self, latents: LatentsBatch, condition: LTXCondition) -> LatentsBatch:
         """The result, with the first frame put back."""
         return condition.given(latents)
@@ -183,13 +202,11 @@ class LTXDenoiser(AbstractDenoiser):
         frames, height, width = _token_grid(latents)
         tokens = condition.given(latents).flatten(2).transpose(1, 2)
         shown = torch.cat([tokens] * len(condition.branches)).to(self._main.dtype)
-        free = torch.ones(frames, height * width, device=latents.device)
-        free[0] = 0
         spatial, temporal = self.codec.pipeline.vae_spatial_compression_ratio, self.codec.frame_multiple
         output = self._main(
             hidden_states=shown,
             encoder_hidden_states=condition.text,
-            timestep=timestep.to(latents.device).expand(len(shown)).unsqueeze(-1) * free.flatten(),
+            timestep=_token_timesteps(latents, timestep.expand(len(shown))),
             encoder_attention_mask=condition.text_mask,
             num_frames=frames,
             height=height,
@@ -216,6 +233,14 @@ class LTXDenoiser(AbstractDenoiser):
             config.get("base_shift", 0.5),
             config.get("max_shift", 1.15),
         )
+
+
+def _token_timesteps(latents: LatentsBatch, timesteps: torch.Tensor) -> torch.Tensor:
+    """One time step a token, [rows, L], 0 at frame 0."""
+    frames, height, width = _token_grid(latents)
+    free = torch.ones(frames, height * width, device=latents.device)
+    free[0] = 0
+    return timesteps.to(latents.device).unsqueeze(-1) * free.flatten()
 
 
 def _token_grid(latents: LatentsBatch) -> tuple[int, int, int]:

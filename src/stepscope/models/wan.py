@@ -21,10 +21,11 @@ from stepscope.denoise import AbstractDenoiser, Address, Grid, Input, Prediction
 from stepscope.denoise.denoiser import CfgBranch
 from stepscope.errors import BadInputError
 from stepscope.models.attach import attach
+from stepscope.models.heads import States, wan_output
 from stepscope.models.inputs import check_batch, check_input, device_of
 from stepscope.models.scheduler import pipeline_grid
 from stepscope.models.wan_codec import WanCodec
-from stepscope.shapes import LatentsBatch
+from stepscope.shapes import LatentsBatch, Trajectory
 
 __all__ = ["WanCondition", "WanDenoiser"]
 
@@ -135,7 +136,7 @@ class WanDenoiser(AbstractDenoiser):
         expert, sigma = self.expert(grid, step), grid.sigma(step)
         address = Address(step, sigma, expert, token_grid=self._token_grid(latents))
         asked = self._question(latents, grid.timesteps[step].to(latents.device), condition)
-        model = self.pipeline.transformer_2 if expert == "low_noise" else self.pipeline.transformer
+        model = self._network(expert)
         cond = guided = _forward(model, asked, condition, taps, address, "cond")
         if guidance > 1:
             uncond = _forward(model, asked, condition, taps, address, "uncond")
@@ -153,9 +154,31 @@ class WanDenoiser(AbstractDenoiser):
             model_output=velocity,
         )
 
+    @torch.no_grad()
+    def head(self, hidden: States, latents: LatentsBatch, step: int, grid: Grid, condition: WanCondition) -> Trajectory:
+        """The clean estimates of hidden states, each read as if the last block had put it out for these latents.
+
+        Args:
+            hidden: [K, L, D], tokens of the video alone.
+            latents: what entered the model, [1, C, F, H, W].
+            step: at which step.
+            grid: the noise levels.
+            condition: of the one sample that was asked about.
+
+        Returns:
+            [K, C, F, H, W], of the conditional forward; no model call is made.
+        """
+        asked = self._question(latents, grid.timesteps[step].to(latents.device), condition)
+        network = self._network(self.expert(grid, step))
+        velocity = wan_output(network, hidden, asked["timestep"], self._token_grid(latents)).to(latents)
+        return condition.given(clean_from_velocity(latents.expand_as(velocity), velocity, grid.sigma(step)))
+
     def finish(self, latents: LatentsBatch, condition: WanCondition) -> LatentsBatch:
         """The result; with one timestep a token, the first frame is put back."""
         return condition.given(latents)
+
+    def _network(self, expert: str | None) -> Any:
+        return self.pipeline.transformer_2 if expert == "low_noise" else self.pipeline.transformer
 
     def _question(
         self, latents: LatentsBatch, timestep: torch.Tensor, condition: WanCondition

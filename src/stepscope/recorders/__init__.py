@@ -1,27 +1,61 @@
 """Recorders: folds over a run that are reduced while the model runs, and change nothing in it.
 
-`TokenEnergy` reads every layer, `Difference` compares two runs.  Any object with `name`, `init`, `update`, `merge` and
-`finish` is a recorder; see `denoise.recorder`.
+    TokenEnergy       how strongly each token is lit                  Gram           how alike layers and steps are
+    ComponentBasis    the directions in which tokens differ           Moments        mean and variance of each channel
+    TokenComponents   each token's place along these directions       SeedVariance   what seeds share
+    HiddenStates      chosen states at chosen layers                  Difference     how far two runs are apart
+    Raw               all of them, within a budget                    Experts        who answered
+    ProbeFeatures     means over regions of tokens, inside and outside
+
+Any object with `name`, `init`, `update`, `merge` and `finish` is a recorder; see `denoise.recorder`.
 """
 
 from stepscope.denoise import PairedRecorder, Recorder, RunInfo, SiteEvent, StepEvent
 from stepscope.errors import UnknownNameError
+from stepscope.recorders.component_basis import ComponentBasis
+from stepscope.recorders.cross_frame_attention import CrossFrameAttention
 from stepscope.recorders.difference import Difference
+from stepscope.recorders.experts import Experts
+from stepscope.recorders.gram import Gram
+from stepscope.recorders.hidden_states import HiddenStates
+from stepscope.recorders.moments import Moments
+from stepscope.recorders.probe_features import ProbeFeatures
+from stepscope.recorders.raw import Raw
+from stepscope.recorders.seed_variance import SeedVariance, seed_parts
+from stepscope.recorders.token_components import TokenComponents
 from stepscope.recorders.token_energy import TokenEnergy
 
 __all__ = [
+    "ComponentBasis",
+    "CrossFrameAttention",
     "Difference",
+    "Experts",
+    "Gram",
+    "HiddenStates",
+    "Moments",
     "PairedRecorder",
+    "ProbeFeatures",
+    "Raw",
     "Recorder",
     "RunInfo",
+    "SeedVariance",
     "SiteEvent",
     "StepEvent",
+    "TokenComponents",
     "TokenEnergy",
     "get",
     "names",
+    "seed_parts",
 ]
 
-_SINGLE = {"token-energy": TokenEnergy}
+_SINGLE = {
+    "component-basis": ComponentBasis,
+    "cross-frame-attention": CrossFrameAttention,
+    "gram": Gram,
+    "moments": Moments,
+    "seed-variance": SeedVariance,
+    "token-energy": TokenEnergy,
+}
 
 
 def names() -> tuple[str, ...]:

@@ -23,6 +23,6 @@ def render(record: Record, figures: Mapping[str, bytes] | None = None) -> bytes:
         record: What `stepscope.store.open_record` returns.
         figures: SVG files by name, for an experiment.
     """
-    if record.result["experiment"] == "record":
+    if record.result["experiment"] in ("record", "generate"):
         return page_bytes(page_data(record))
     return findings_bytes(findings_data(record, figures))

@@ -1,6 +1,11 @@
 """The public face that joins the rooms below: models, traces, plans of branches, and what can be read off them."""
 
 from stepscope.scope.branch import Branch
+from stepscope.scope.generate_course import Look
+from stepscope.scope.generate_merging import MERGES
+from stepscope.scope.generate_preview import look_previews
+from stepscope.scope.generate_strategies import STRATEGIES, Generation, default_seeds, generate, generation_calls
+from stepscope.scope.generate_verifiers import VERIFIERS
 from stepscope.scope.model import Model, load_model
 from stepscope.scope.plan_json import plan_from_json, plan_to_json
 from stepscope.scope.planning import Plan, plan
@@ -9,15 +14,24 @@ from stepscope.scope.stored import stored
 from stepscope.scope.trace import Scores, Trace
 
 __all__ = [
+    "MERGES",
+    "STRATEGIES",
+    "VERIFIERS",
     "Branch",
+    "Generation",
+    "Look",
     "Model",
     "Plan",
     "Reading",
     "Scores",
     "Solutions",
     "Trace",
+    "default_seeds",
     "encode_solutions",
+    "generate",
+    "generation_calls",
     "load_model",
+    "look_previews",
     "plan",
     "plan_from_json",
     "plan_to_json",

@@ -56,7 +56,7 @@ class Branch:
     @property
     def donors(self) -> tuple[str, ...]:
         """Names of the branches that its exchanges take from."""
-        return tuple(i.donor for i in self.interventions if isinstance(i, AbstractExchange))
+        return tuple(donor for i in self.interventions if isinstance(i, AbstractExchange) for donor in i.donors)
 
 
 def with_clean(branches: Iterable[Branch]) -> tuple[Branch, ...]:

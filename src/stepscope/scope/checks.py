@@ -129,8 +129,8 @@ def check_alone(interventions: Sequence[Any]) -> None:
     for intervention in interventions:
         if isinstance(intervention, AbstractExchange):
             raise PlanError(
-                f"{type(intervention).__name__} names branch {intervention.donor!r}. A run on its own has no branches. "
-                "Put it into a Branch of stepscope.plan."
+                f"{type(intervention).__name__} names branch {', '.join(intervention.donors)!r}. A run on its own has "
+                "no branches. Put it into a Branch of stepscope.plan."
             )
 
 

@@ -6,7 +6,8 @@ True
 """
 
 from stepscope.tasks.bounce import Bounce
-from stepscope.tasks.find_shape import FindShape, with_prompt
+from stepscope.tasks.find_shape import FindShape, with_prompt, with_scene
+from stepscope.tasks.find_shape_donor import with_picture
 from stepscope.tasks.maze import Maze
 from stepscope.tasks.occlusion import Occlusion
 from stepscope.tasks.registry import get, names, register
@@ -32,5 +33,7 @@ __all__ = [
     "names",
     "register",
     "split_of",
+    "with_picture",
     "with_prompt",
+    "with_scene",
 ]

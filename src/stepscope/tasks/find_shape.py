@@ -6,7 +6,11 @@ prompts of a picture together.  With `named=False` all are alike but one, or but
 either of them is the odd one, two answers in separate places.  The frame is drawn clockwise from its top left corner,
 24 blocks of 4 px, one after the other.
 
-Dials: `count` of shapes (2–6, at least 4 if none is named), `named`, `odd` (1, 2 or None for either) and `num_frames`.
+`scene="A"` and `scene="B"` are a pair, one prompt and two pictures: on the same places of a blank field the shapes have
+changed seats, so that the answer of B is to mark in A's picture what is not asked for.
+
+Dials: `count` of shapes (2–6, at least 4 if none is named), `named`, `odd` (1, 2 or None for either), `scene` (A, B or
+None for a picture without a partner) and `num_frames`.
 State: {"items": [{"colour", "kind", "corner" [y, x]}, …]}.
 
 A video succeeds if the shapes stay, every video frame's marks are the beginning of one target's frame, never shrinking
@@ -14,7 +18,7 @@ and never jumping, and the last one shows it whole, with no mark around another 
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
@@ -24,10 +28,11 @@ import numpy as np
 
 from stepscope.errors import BadInputError
 from stepscope.tasks import blocks
+from stepscope.tasks.dials import check_all, check_choice
 from stepscope.tasks.masks import LazyMasks
-from stepscope.tasks.sample import Sample, Score, Split, check_split, split_of, unreadable
+from stepscope.tasks.sample import Sample, Score, Split, split_of, unreadable
 
-__all__ = ["FindShape", "with_prompt"]
+__all__ = ["FindShape", "with_prompt", "with_scene"]
 
 PALETTE: Mapping[str, tuple[int, int, int]] = MappingProxyType(
     {
@@ -69,6 +74,7 @@ class FindShape:
         count: int = 4,
         named: bool = True,
         odd: int | None = None,
+        scene: str | None = None,
         num_frames: int = 17,
     ) -> Sample:
         """The picture with this seed, and a prompt that names one of its shapes or asks for the odd one.
@@ -79,15 +85,19 @@ class FindShape:
             count: shapes in the picture, 2–6; at least 4 if none is named.
             named: whether the prompt names the shape.
             odd: odd shapes in the picture, 1 or 2, if none is named; None for either, equally often.
+            scene: `"A"` or `"B"` for a pair of pictures with one prompt, both of the split; None for a single one.
             num_frames: frames of the video, at least 2.
         """
-        check_split(split)
-        _check_dials(seed, count, num_frames)
+        check_all(seed, split, num_frames, 2)
+        check_choice("count", count, range(2, 7))
+        check_choice("odd", odd, (1, 2, None))
+        check_choice("scene", scene, ("A", "B", None) if named else (None,))
         _check_odd(count, named, odd)
         rng = np.random.default_rng([seed, count, 7])
         if named:
-            state = draw_state(rng, split, count)
-            return from_state(state, int(rng.integers(count)), num_frames=num_frames, seed=seed)
+            state = draw_state(rng, split, count, paired=scene is not None)
+            drawn = from_state(state, int(rng.integers(count)), num_frames=num_frames, seed=seed)
+            return with_scene(drawn, other=scene == "B")
         odd = int(rng.integers(1, 3)) if odd is None else odd
         return from_state(draw_state(rng, split, count, odd), None, num_frames=num_frames, seed=seed)
 
@@ -111,11 +121,28 @@ def with_prompt(sample: Sample, *, other: bool = True) -> Sample:
     return from_state(state, target, num_frames=sample.num_frames, seed=sample.seed)
 
 
-def draw_state(rng: np.random.Generator, split: Split, count: int, odd: int = 0) -> dict[str, Any]:
-    """Draw pictures until one belongs to the split; `odd` shapes differ from all others, or (0) no two are alike."""
+def with_scene(sample: Sample, *, other: bool = True) -> Sample:
+    """The same prompt and places, the shapes one seat further (or, with `other=False`, the sample itself).
+
+    Where the named shape stood, the next one stands.  The picture is not drawn for a split.
+    """
+    if not other:
+        return sample
+    items = (sample.state or {})["items"]
+    seat = (target_of(sample.prompt, items) - 1) % len(items)
+    return from_state(_next_scene(items), seat, num_frames=sample.num_frames, seed=sample.seed)
+
+
+def draw_state(
+    rng: np.random.Generator, split: Split, count: int, odd: int = 0, *, paired: bool = False
+) -> dict[str, Any]:
+    """Draw pictures until one belongs to the split (if `paired`, its other scene too).
+
+    `odd` shapes differ from all others, or (0) no two are alike.
+    """
     for _ in range(TRIES):
-        state = {"items": _draw_items(rng, count, odd)}
-        if split_of(state) == split:
+        state = {"items": draw_items(rng, count, odd)}
+        if split_of(state) == split and (not paired or split_of(_next_scene(state["items"])) == split):
             return state
     raise BadInputError(f"No picture of {count} shapes belongs to the {split} split. Choose another count.")
 
@@ -199,7 +226,14 @@ def _ring() -> list[tuple[int, int]]:
     return top + right + bottom + left
 
 
-def _draw_items(rng: np.random.Generator, count: int, odd: int) -> list[dict[str, Any]]:
+def _next_scene(items: Sequence[Item]) -> dict[str, Any]:
+    """Every place with the look of the shape that stands on the next."""
+    ahead = [*items[1:], items[0]]
+    return {"items": [{**new, "corner": list(old["corner"])} for old, new in zip(items, ahead, strict=True)]}
+
+
+def draw_items(rng: np.random.Generator, count: int, odd: int) -> list[dict[str, Any]]:
+    """Draw a picture of so many shapes, whatever its split."""
     looks = rng.choice(len(COLOURS) * len(KINDS), size=odd + 1 if odd else count, replace=False)
     looks = looks[np.arange(count).clip(max=odd)] if odd else looks
     places = rng.choice(9, size=count, replace=False)
@@ -301,20 +335,9 @@ def _fault(
     return None
 
 
-def _check_dials(seed: int, count: int, num_frames: int) -> None:
-    if seed < 0:
-        raise BadInputError(f"Sample came as {seed}. It is a whole number from 0 on. Choose such a number.")
-    if not 2 <= count <= 6:
-        raise BadInputError(f"Count came as {count}. A picture has 2 to 6 shapes. Choose one of these.")
-    if num_frames < 2:
-        raise BadInputError(f"Frames came as {num_frames}. A frame takes at least 2 to draw. Ask for more.")
-
-
 def _check_odd(count: int, named: bool, odd: int | None) -> None:
     if named and odd is not None:
         raise BadInputError(f"Odd came as {odd} for a named shape. It takes named=False. Give that, or leave odd out.")
-    if odd not in (1, 2, None):
-        raise BadInputError(f"Odd came as {odd}. It is 1, 2 or None. Choose one of these.")
     if not named and count < 4:
         raise BadInputError(
             f"Count came as {count} without a name. An odd one takes 4 to 6 shapes. Choose one of these."

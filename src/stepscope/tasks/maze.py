@@ -21,6 +21,7 @@ import numpy as np
 
 from stepscope.errors import BadInputError
 from stepscope.tasks import blocks
+from stepscope.tasks.legal_path import legality
 from stepscope.tasks.perfect_maze import Cell, carve, distances, path_between, squares_of
 from stepscope.tasks.sample import Sample, Score, Split, check_split, split_of, unreadable
 
@@ -127,6 +128,11 @@ class Maze:
         walls = np.array(state["walls"], dtype=bool)
         verdicts = [_follow(seen, walls, way, f"goal-{i}") for i, way in enumerate(ways_of(state))]
         return max(verdicts, key=lambda score: (bool(score.success), score.progress))
+
+    def rule(self, frames: np.ndarray, sample: Sample) -> float:
+        """Whether the last frame shows one legal path to a goal, -1 to 1; no solution is looked at."""
+        colours = MAZE_PALETTE["trail"], MAZE_PALETTE["agent"]
+        return legality(frames, sample.first_frame, sample.state or {}, colours)
 
     def _length_range(self, size: int, length: int | tuple[int, int] | None) -> tuple[int, int]:
         if length is None:

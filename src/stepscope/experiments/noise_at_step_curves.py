@@ -1,0 +1,71 @@
+"""Curves over disturbed steps: means with bands over puzzles, and the clocks on which they are drawn.
+
+Bands are simultaneous (see `analysis.bands`).  Where all puzzles say the same at a step, resampling cannot see how far
+the mean may be off; there the band is the interval of a bounded mean (see `analysis.bounded`).
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from stepscope.analysis import Band, bounded_interval, mean_band
+from stepscope.executors import Finding
+from stepscope.experiments.evidence import Bounds, interval_of
+
+__all__ = ["Bounds", "band_of", "clocks", "interval_of", "lever_arms"]
+
+_SEED = 0
+
+
+def band_of(curves: Sequence[tuple[int, Sequence[float | None]]], bounds: Bounds = None) -> dict[str, Any] | None:
+    """Mean and band of curves; no band with one puzzle, nothing with none.
+
+    Args:
+        curves: Index of the puzzle, and a curve; curves with a hole in them are left out.
+        bounds: Of the values.
+    """
+    whole = [(puzzle, curve) for puzzle, curve in curves if None not in curve]
+    if not whole:
+        return None
+    puzzles, values = [puzzle for puzzle, _ in whole], np.array([curve for _, curve in whole], dtype=np.float64)
+    n = len(set(puzzles))
+    if n < 2:
+        return {"mean": values.mean(axis=0).tolist(), "low": None, "high": None, "n": n}
+    band = mean_band(values, _SEED, puzzles)
+    if bounds is not None:
+        band = _within(band, values, puzzles, *bounds)
+    return {**{name: ends.tolist() for name, ends in band._asdict().items()}, "n": n}
+
+
+def clocks(findings: Sequence[Finding], sigmas: Sequence[float], steps: Sequence[int]) -> dict[str, Any]:
+    """The disturbed steps on three clocks, and the lever arm of each.
+
+    Args:
+        findings: The measured puzzles.
+        sigmas: Noise levels [N+1].
+        steps: The disturbed steps.
+    """
+    snr = np.mean([finding.puzzle["signal_to_noise"] for finding in findings], axis=0)
+    arms = lever_arms(sigmas)
+    return {
+        "step": list(steps),
+        "sigma": [float(sigmas[step]) for step in steps],
+        "signal_to_noise": [float(snr[step]) for step in steps],
+        "lever_arm": [arms[step] for step in steps],
+    }
+
+
+def lever_arms(sigmas: Sequence[float]) -> list[float]:
+    """How far an edit of the clean estimate moves the next latents, as a share of itself, at each of N steps."""
+    levels = np.asarray(sigmas, dtype=np.float64)
+    return ((levels[:-1] - levels[1:]) / levels[:-1]).tolist()
+
+
+def _within(band: Band, values: np.ndarray, puzzles: Sequence[int], least: float, largest: float) -> Band:
+    """The band, as wide as puzzles that say the same allow, and never beyond what the values may be."""
+    low, high = np.maximum(band.low, least), np.minimum(band.high, largest)
+    for step in np.flatnonzero((values == values[0]).all(axis=0)):
+        _, low[step], high[step] = bounded_interval(values[:, step], (least, largest), _SEED, puzzles)
+    # A mean beyond the bounds is there by rounding.
+    return Band(band.mean, np.minimum(low, band.mean), np.maximum(high, band.mean))

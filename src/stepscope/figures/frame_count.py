@@ -1,0 +1,70 @@
+"""The figure of `frame-count`: what is left in a shorter video.
+
+Success, R of the first estimate and of the result, and coherence, each against the number of frames, with 95% intervals
+over puzzles; lengths outside of the model's training are shaded.  Drawn from `result.json` alone.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stepscope.errors import BadInputError
+from stepscope.figures.canvas import empty
+
+__all__ = ["draw"]
+
+_MODEL, _FIRST, _OUTSIDE = "#c2410c", "#64748b", "#94a3b8"
+_PANELS: Mapping[str, Mapping[str, tuple[str, str]]] = {
+    "success": {"success": (_MODEL, "result")},
+    "R": {"knowledge": (_MODEL, "result"), "first_knowledge": (_FIRST, "first estimate")},
+    "share of coherent frames": {"coherent": (_MODEL, "result")},
+}
+
+
+def draw(result: Mapping[str, Any]) -> Any:
+    """Draw the curves.
+
+    Args:
+        result: The content of `result.json`: `stepscope.open(DIR).result`, or `as_json()` of a result in memory.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        PlanError: If matplotlib is not installed.
+        BadInputError: If the result is another experiment's.
+    """
+    if result.get("experiment") != "frame-count":
+        raise BadInputError(
+            f"The result of {result.get('experiment')!r} came. This figure draws that of 'frame-count'. "
+            "Open the folder of such a run."
+        )
+    metrics = result["metrics"]
+    figure = empty(11.0, 3.6)
+    for panel, (label, curves) in zip(figure.subplots(1, len(_PANELS)), _PANELS.items(), strict=True):
+        for name, (colour, told) in curves.items():
+            _draw_curve(panel, metrics, name, colour, told)
+        _shade(panel, metrics)
+        panel.set_xticks(metrics["frames"])
+        panel.set(xlabel="frames", ylabel=label, ylim=(0, 1.05) if label != "R" else (0, None))
+        if len(curves) > 1:
+            panel.legend(fontsize="small")
+    told = f"{result['model']}: {metrics['n']} puzzles x {metrics['seeds']} seeds, as many steps at every length"
+    figure.suptitle(told, x=0.02, ha="left", fontsize="medium")
+    return figure
+
+
+def _draw_curve(panel: Any, metrics: Mapping[str, Any], name: str, colour: str, told: str) -> None:
+    numbers, frames = metrics["curves"][name], metrics["frames"]
+    panel.plot(frames, [number["value"] for number in numbers], color=colour, marker="o", label=told)
+    if all(number["ci95"] is not None for number in numbers):
+        low, high = zip(*(number["ci95"] for number in numbers), strict=True)
+        panel.fill_between(frames, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _shade(panel: Any, metrics: Mapping[str, Any]) -> None:
+    """What the model never saw."""
+    first, last = metrics["frames"][0], metrics["frames"][-1]
+    shortest, longest = metrics["trained"] or (first, last)
+    for low, high in ((first, shortest), (longest, last)):
+        if low < high:
+            panel.axvspan(low, high, color=_OUTSIDE, alpha=0.2, linewidth=0)

@@ -1,0 +1,77 @@
+"""The figure of `layer-swap`: how often the donor's answer is shown, over the layer that was swapped.
+
+A row a step at which swaps began.  Left: in that step's clean estimate; right: in the result.  Between the floor
+(the run by itself) and the ceiling (the donor by itself) lie the swap and, as a control, a donor that knows nothing of
+the answer.  Bands are simultaneous 95% bands over puzzles.  Drawn from `result.json` alone.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stepscope.errors import BadInputError
+from stepscope.figures.canvas import empty
+
+__all__ = ["draw"]
+
+_COLUMNS = {"flip": "in the clean estimate of step", "final": "in the result"}
+_LINES = {"swap": ("the donor", "#c2410c"), "random": ("a donor at random", "#64748b")}
+_EDGES = {"ceiling": "the donor by itself", "floor": "the run by itself"}
+
+
+def draw(result: Mapping[str, Any]) -> Any:
+    """Draw the flips.
+
+    Args:
+        result: The content of `result.json`: `stepscope.open(DIR).result`, or `as_json()` of a result in memory.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+
+    Raises:
+        PlanError: If matplotlib is not installed.
+        BadInputError: If the result is another experiment's.
+    """
+    if result.get("experiment") != "layer-swap":
+        raise BadInputError(
+            f"The result of {result.get('experiment')!r} came. This figure draws that of 'layer-swap'. "
+            "Open the folder of such a run."
+        )
+    metrics = result["metrics"]
+    figure = empty(9.0, 1.2 + 2.6 * len(metrics["steps"]))
+    panels = figure.subplots(len(metrics["steps"]), 2, sharex=True, sharey=True, squeeze=False)
+    for place, row in enumerate(panels):
+        for panel, reading in zip(row, _COLUMNS, strict=True):
+            _fill(panel, metrics, reading, place)
+        row[0].set_ylabel("share that shows\nthe donor's answer")
+        row[0].set_title(f"{_COLUMNS['flip']} {metrics['steps'][place]}", loc="left", fontsize="medium")
+        row[1].set_title(
+            f"{_COLUMNS['final']}; lever arm {metrics['lever_arm'][place]:.2g}", loc="left", fontsize="medium"
+        )
+    for panel in panels[-1]:
+        panel.set_xlabel("layer")
+        panel.xaxis.get_major_locator().set_params(integer=True)
+    panels[0][0].set_ylim(-0.04, 1.04)
+    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    figure.suptitle(
+        f"{result['model']}: {metrics['n']} puzzles, donor {metrics['donor']}, mode {metrics['mode']}",
+        x=0.02,
+        ha="left",
+    )
+    return figure
+
+
+def _fill(panel: Any, metrics: Mapping[str, Any], reading: str, place: int) -> None:
+    """One reading of the swaps that began at one step."""
+    layers = metrics["layers"]
+    for who, (label, colour) in _LINES.items():
+        if metrics[who] is not None and metrics[who][reading] is not None:
+            flips = metrics[who][reading]
+            panel.plot(layers, flips["mean"][place], color=colour, label=label, marker="o", markersize=4)
+            if flips["low"] is not None:
+                panel.fill_between(
+                    layers, flips["low"][place], flips["high"][place], color=colour, alpha=0.15, linewidth=0
+                )
+    for who, label in _EDGES.items():
+        edge = metrics[who][reading]
+        level = edge["value"] if reading == "final" else edge["mean"][place]
+        panel.axhline(level, color="black", linestyle="--" if who == "ceiling" else ":", linewidth=1, label=label)

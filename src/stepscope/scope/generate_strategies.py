@@ -1,0 +1,197 @@
+"""Better answers for the same compute: strategies over seeds, each with the model calls that it spends.
+
+With N steps, K seeds, one call a prediction (two under guidance):
+
+    single     one seed, to the end                                                    N
+    best-of    all seeds to the end; a verifier chooses                                K N
+    prune      all seeds for `look` steps; a verifier reads their clean estimates,     K look + keep (N - look)
+               and the `keep` most promising go on
+    ensemble   seeds run side by side through the steps in which they are merged;      K M + keep (N - M)
+               then the first `keep` go on                                             M: the last merged step + 1
+
+Merged seeds that are kept are asked once more in each merged step for the hidden states that they lend, if `keep` > 1.
+A strategy without a verifier decodes nothing and never touches a scorer.  Calls are those that the denoiser counts.
+Pruning by early plans after *Video Models Reason Early* (Newman, Zhu, Russakovsky 2026, arXiv 2603.30043), merging
+after *Demystifying Video Reasoning* (arXiv 2603.16870).  Memory: the traces of all seeds while they run.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from stepscope.denoise import Rehearsal
+from stepscope.errors import UnknownNameError
+from stepscope.interventions import AbstractMerge
+from stepscope.scope.checks import check_sample, whole_number
+from stepscope.scope.generate_course import Course, Itinerary, Look
+from stepscope.scope.generate_merging import merge_of
+from stepscope.scope.generate_verifiers import Judge, judge_named
+from stepscope.scope.model import Model
+from stepscope.scope.trace import Trace
+from stepscope.shapes import Frames
+from stepscope.tasks import Task
+
+__all__ = ["STRATEGIES", "Generation", "default_seeds", "generate", "generation_calls"]
+
+STRATEGIES = ("single", "ensemble", "prune", "best-of")
+"""The strategies, cheapest first."""
+
+_SEEDS = {"single": 1, "ensemble": 3, "prune": 8, "best-of": 8}
+_CHUNK = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Generation:
+    """What a strategy came to.
+
+    Attributes:
+        trace: the run that is the answer.
+        model_calls: all calls that the strategy spent, those for runs that were given up included.
+        strategy: its name.
+        verifier: who chose; None if nobody had to.
+        looks: what the verifier said, in the order in which it was asked.
+    """
+
+    trace: Trace
+    model_calls: int
+    strategy: str
+    verifier: str | None
+    looks: tuple[Look, ...]
+
+    @property
+    def seed(self) -> int:
+        """Seed of the run that is the answer."""
+        return self.trace.seed
+
+    @property
+    def frames(self) -> Frames:
+        """The answer, uint8 [T, Y, X, 3]; decoded when it is first asked for."""
+        return self.trace.frames()
+
+
+def generate(
+    model: Model,
+    sample: Any,
+    *,
+    strategy: str = "single",
+    seeds: int | Iterable[int] | None = None,
+    num_steps: int = 20,
+    verifier: Any = None,
+    look: int = 3,
+    keep: int = 1,
+    merge: str | AbstractMerge = "block",
+    merge_steps: int | Iterable[int] | None = None,
+    task: Task | None = None,
+    chunk: int | None = None,
+    **settings: Any,
+) -> Generation:
+    """Answer a sample by a strategy.
+
+    Args:
+        model: a loaded model.
+        sample: a prompt, a first frame and a number of frames.
+        strategy: one of `STRATEGIES`.
+        seeds: seeds of the noise, one or several; None for 0, 1, … (1 for `single`, 3 for `ensemble`, else 8). A seed
+            that is named twice is run twice.
+        num_steps: N >= 1.
+        verifier: who chooses among seeds: `agreement`, `multiplicity`, `oracle`, `rule`, or f(frames, sample) -> float;
+            None for `agreement`. Nobody, where there is nothing to choose.
+        look: steps that `prune` takes before it chooses, 1 to N-1.
+        keep: seeds that `prune` and `ensemble` go on with.
+        merge: what `ensemble` merges: `block` or another site, `velocity`, `clean-estimate`, `latents`, or an
+            intervention such as `MergeLayers(depth=(0, 1))`.
+        merge_steps: step indices at which it merges; None for the first step, or those of the intervention.
+        task: who scores, for the verifiers `oracle` and `rule`; None for the task that the sample names.
+        chunk: rows in a model call; None for 1 on a CPU and 8 elsewhere.
+        settings: guidance, solver, schedule, shift, negative_prompt, as in `Model.denoise`.
+
+    Raises:
+        UserError: If anything cannot be done as asked; no step was taken then.
+    """
+    asked = _asked(model, sample, strategy, seeds, num_steps, look, keep, merge, merge_steps, settings)
+    name, judge = _judge(asked, verifier, task)
+    _rehearsed(asked)
+    rows = (1 if model.loaded.denoiser.device.type == "cpu" else _CHUNK) if chunk is None else chunk
+    course = Course(asked, judge, whole_number("chunk", rows, 1))
+    with torch.no_grad():
+        winner = course.taken()
+    return Generation(course.trace(winner), course.calls, strategy, name, tuple(course.looks))
+
+
+def generation_calls(
+    model: Model,
+    sample: Any,
+    *,
+    strategy: str = "single",
+    seeds: int | Iterable[int] | None = None,
+    num_steps: int = 20,
+    verifier: Any = None,
+    look: int = 3,
+    keep: int = 1,
+    merge: str | AbstractMerge = "block",
+    merge_steps: int | Iterable[int] | None = None,
+    task: Task | None = None,
+    **settings: Any,
+) -> int:
+    """Count the model calls of `generate` with the same arguments, without making one.
+
+    Raises:
+        UserError: If anything cannot be done as asked.
+    """
+    asked = _asked(model, sample, strategy, seeds, num_steps, look, keep, merge, merge_steps, settings)
+    _judge(asked, verifier, task)
+    return _rehearsed(asked)
+
+
+def default_seeds(strategy: str) -> range:
+    """The seeds that a strategy takes if none are named."""
+    return range(_SEEDS[strategy])
+
+
+def _asked(
+    model: Model,
+    sample: Any,
+    strategy: str,
+    seeds: int | Iterable[int] | None,
+    num_steps: int,
+    look: int,
+    keep: int,
+    merge: str | AbstractMerge,
+    merge_steps: int | Iterable[int] | None,
+    settings: Mapping[str, Any],
+) -> Itinerary:
+    """Check all that can be refused before a step is taken."""
+    if strategy not in STRATEGIES:
+        raise UnknownNameError.of("strategy", strategy, STRATEGIES)
+    check_sample(sample)
+    named = default_seeds(strategy) if seeds is None else (seeds,) if isinstance(seeds, int) else seeds
+    made = Itinerary(
+        model,
+        sample,
+        strategy,
+        tuple(whole_number("seed", seed) for seed in named),
+        whole_number("num_steps", num_steps, 1),
+        whole_number("look", look, 1),
+        whole_number("keep", keep, 1),
+        merge_of(merge, merge_steps),
+        settings,
+    )
+    made.check()
+    return made
+
+
+def _judge(asked: Itinerary, verifier: Any, task: Task | None) -> tuple[str | None, Judge | None]:
+    """Who chooses, where there is something to choose."""
+    most = {"single": 1, "ensemble": asked.keep}.get(asked.strategy, len(asked.seeds))
+    return judge_named(verifier, asked.model, asked.sample, task) if most > 1 else (None, None)
+
+
+def _rehearsed(asked: Itinerary) -> int:
+    """The calls of a course, taken without a model; what it would refuse is refused."""
+    denoiser = Rehearsal(asked.model.loaded.denoiser)
+    course = Course(asked, None, by=lambda run: replace(run, denoiser=denoiser))
+    with torch.no_grad():
+        course.taken()
+    return course.calls
