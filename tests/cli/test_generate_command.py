@@ -28,7 +28,7 @@ def test_calls_are_said_before_and_after(out, capsys):
     first, *looks, verdict, page = capsys.readouterr().out.splitlines()
     assert first == "prune: 3 seeds, 4 steps, 9 model calls planned"
     assert [line.split(":")[0] for line in looks[:3]] == [f"seed {seed} at step 0" for seed in range(3)]
-    assert [" in the end: agreement " in line for line in looks[3:]] == [True, True]
+    assert [" in the end: multiplicity " in line for line in looks[3:]] == [True, True]
     assert sum(line.endswith(", kept") for line in looks) == 2 + 1
     assert verdict.endswith(": solved; 9 model calls")
     assert Path(page).read_text().startswith("<!doctype html>")

@@ -54,7 +54,7 @@ def result():
 
 
 def test_calls_are_planned_and_made(result):
-    tree = (4 + 2 + 3) * N  # the pool, the recipe in two groups, copies, velocity, latents: clean-estimate is the recipe
+    tree = (4 + 2 + 3) * N  # pool, recipe in two groups, copies, velocity, latents; clean-estimate is the recipe here
     more = 2 * (N + 1)
     assert result.model_calls["planned"] == result.model_calls["made"] == 3 * (N + tree + more)
     assert result.model_calls["naive"] > result.model_calls["made"]

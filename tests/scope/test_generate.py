@@ -174,7 +174,7 @@ def test_a_verifier_of_ones_own_sees_frames_and_sample():
 
 
 def test_agreement_is_the_estimate_nearest_to_all_others():
-    _, judge = judge_named(None, observer(), SAMPLE, None)
+    _, judge = judge_named("agreement", observer(), SAMPLE, None)
     values = judge([torch.full((1, 1, 1, 2), level) for level in (0.0, 1.0, 5.0)])
     assert values == pytest.approx([-(1 + 25) / 2, -(1 + 16) / 2, -(25 + 16) / 2])
     assert judge([torch.zeros(1, 1, 1, 2)]) == [0]
@@ -185,7 +185,10 @@ def test_agreement_follows_the_majority():
     ends = {seed: model.denoise(SAMPLE, num_steps=N, seed=seed).frames()[-1].mean() > 128 for seed in range(16)}
     white, black = ([seed for seed in ends if ends[seed] is np.bool_(side)] for side in (True, False))
     for most, few in ((white[:3], black[:1]), (black[:3], white[:1])):
-        assert generate(model, SAMPLE, strategy="best-of", seeds=[*few, *most], num_steps=N).seed in most
+        assert (
+            generate(model, SAMPLE, strategy="best-of", verifier="agreement", seeds=[*few, *most], num_steps=N).seed
+            in most
+        )
 
 
 def test_multiplicity_prefers_one_plan_to_a_mixture():
@@ -193,7 +196,7 @@ def test_multiplicity_prefers_one_plan_to_a_mixture():
     still = model.encode(np.repeat(SAMPLE.first_frame[None], 5, axis=0))
     left, right = torch.zeros_like(still), torch.zeros_like(still)
     left[..., :2], right[..., 6:] = 1.0, 1.0
-    name, judge = judge_named("multiplicity", model, SAMPLE, None)
+    name, judge = judge_named(None, model, SAMPLE, None)
     one, mixture, nothing = judge([still + left, still + (left + right) / 2, still])
     assert name == "multiplicity"
     assert one == pytest.approx(-5 * 8 * 2, rel=1e-5)

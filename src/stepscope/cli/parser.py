@@ -110,7 +110,7 @@ def _generate(commands: Any) -> None:
     group.add_argument(
         "--verifier",
         metavar="V",
-        help="who chooses: agreement, multiplicity, oracle, rule, or FILE.py:NAME (default: agreement)",
+        help="who chooses: multiplicity, agreement, rule, oracle, or FILE.py:NAME (default: multiplicity)",
     )
     group.add_argument("--look", metavar="L", type=int, help="steps that prune takes before it chooses (default: 3)")
     group.add_argument("--keep", metavar="M", type=int, help="seeds that go on after that (default: 1)")

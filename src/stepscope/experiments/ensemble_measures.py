@@ -4,7 +4,7 @@
     chosen    {strategy: {verifier: {K: [place]}}}     of K neighbours in the pool, for every first neighbour
     curves    per step: R, and what is specific to a seed, of the leads by themselves and merged
 
-The oracle knows the solutions: it takes the estimate nearest to their hull, and an answer before all that is none.
+The oracle knows the solutions: it takes the estimate nearest to one of them, and an answer before all that is none.
 Everything is JSON.
 """
 
@@ -142,10 +142,11 @@ def _looked_up(values: Sequence[float]) -> Ask:
 
 
 def _distance(estimate: Latents, solutions: Solutions) -> float:
-    """R, with what is no answer yet behind all that is one: to be near to a mixture of answers is not to be right."""
+    """R against the nearest single solution, less 1 for an answer: to be near to a mixture is not to have chosen."""
     distance = float(knowledge(estimate, solutions.candidates, solutions.still))
     answered = read_out(candidate_weights(estimate, solutions.candidates), distance) is not None
-    return distance - float(answered)
+    nearest = min(float(knowledge(estimate, each[None], solutions.still)) for each in solutions.candidates)
+    return nearest - float(answered)
 
 
 def _calls(options: Any, puzzle: Puzzle, like: Trace) -> Facts:

@@ -4,7 +4,7 @@
     copies          the recipe with copies of the lead for donors: must change nothing, bit for bit
     matched, pooled the recipe with lengths kept; with nothing but the mean over tokens
     all-layers, random-layers, self-attention, feed-forward
-    velocity, clean-estimate, latents      without layers; latents, at step 0 the noise, are brought back to their length
+    velocity, clean-estimate, latents      without layers; latents, at step 0 the noise, keep their length
 
 The pool of seeds is cut into disjoint groups of `size`: a *lead*, and the donors that are merged into it.  The recipe
 runs in every group, copies and rivals in the first.  Test seeds are the first 60 bits of sha256(options, number of

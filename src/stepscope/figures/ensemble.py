@@ -45,6 +45,7 @@ def draw(result: Mapping[str, Any]) -> Any:
     figure = empty(14.0, max(5.0, 1.6 + 0.24 * len(entries)))
     layout = figure.add_gridspec(2, 3, width_ratios=(1.2, 1.2, 0.8))
     _frontier(figure.add_subplot(layout[:, 0]), entries)
+    _legend(figure, {entry["family"] for entry in entries}, {entry["verifier"] for entry in entries})
     _gains(figure.add_subplot(layout[:, 1]), entries, metrics)
     knowledge = figure.add_subplot(layout[0, 2])
     _curve(knowledge, metrics["curves"], "knowledge", "R")
@@ -70,15 +71,16 @@ def _frontier(panel: Any, entries: Sequence[Mapping[str, Any]]) -> None:
     panel.set_xscale("log", base=2)
     panel.xaxis.set_major_formatter("{x:.0f}")
     panel.set(xlabel="model calls", ylabel="success", ylim=(-0.03, 1.03))
-    _legend(panel, {entry["family"] for entry in entries}, {entry["verifier"] for entry in entries})
 
 
-def _legend(panel: Any, families: set[str], verifiers: set[str | None]) -> None:
+def _legend(figure: Any, families: set[str], verifiers: set[str | None]) -> None:
+    """Colours are families, marks are verifiers."""
+    (panel, *_) = figure.axes
     for family in (name for name in _FAMILIES if name in families):
         panel.plot([], [], color=_FAMILIES[family], linewidth=4, label=family)
     for verifier in (name for name in _MARKERS if name in verifiers):
         panel.plot([], [], color=_FAINT, linestyle="", marker=_MARKERS[verifier], label=verifier or "nobody chooses")
-    panel.legend(loc="lower right", fontsize="small")
+    figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=9, fontsize="small")
 
 
 def _gains(panel: Any, entries: Sequence[Mapping[str, Any]], metrics: Mapping[str, Any]) -> None:
@@ -113,6 +115,7 @@ def _curve(panel: Any, curves: Mapping[str, Any], name: str, label: str) -> None
         if name in curves[who]:
             panel.plot(curves["step"], curves[who][name], color=_FAMILIES[who], linestyle=style, marker=".", label=who)
     panel.set(xlabel="step", ylabel=label, ylim=(0, None))
+    panel.xaxis.get_major_locator().set_params(integer=True)
     if panel.get_legend_handles_labels()[0]:
         panel.legend(fontsize="small")
     else:

@@ -48,7 +48,8 @@ def draw(result: Mapping[str, Any]) -> Any:
         panel.set(xlabel="frames", ylabel=label, ylim=(0, 1.05) if label != "R" else (0, None))
         if len(curves) > 1:
             panel.legend(fontsize="small")
-    told = f"{result['model']}: {metrics['n']} puzzles x {metrics['seeds']} seeds, as many steps at every length"
+    seeds = f"{metrics['seeds']} seed{'s' * (metrics['seeds'] > 1)}"
+    told = f"{result['model']}: {metrics['n']} puzzles x {seeds}, as many steps at every length"
     figure.suptitle(told, x=0.02, ha="left", fontsize="medium")
     return figure
 

@@ -53,7 +53,8 @@ def draw(result: Mapping[str, Any]) -> Any:
         panel.set_ylim(bottom=1 if "multiplicity" in label else 0)
         if len(curves) > 1 and panel.get_legend_handles_labels()[0]:
             panel.legend(fontsize="small")
-    told = f"{result['model']}: {metrics['n']} puzzles x {metrics['seeds']} seeds"
+    seeds = f"{metrics['seeds']} seed{'s' * (metrics['seeds'] > 1)}"
+    told = f"{result['model']}: {metrics['n']} puzzles x {seeds}"
     figure.suptitle(told, x=0.02, ha="left", fontsize="medium")
     return figure
 

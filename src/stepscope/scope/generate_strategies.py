@@ -96,8 +96,8 @@ def generate(
         seeds: seeds of the noise, one or several; None for 0, 1, … (1 for `single`, 3 for `ensemble`, else 8). A seed
             that is named twice is run twice.
         num_steps: N >= 1.
-        verifier: who chooses among seeds: `agreement`, `multiplicity`, `oracle`, `rule`, or f(frames, sample) -> float;
-            None for `agreement`. Nobody, where there is nothing to choose.
+        verifier: who chooses among seeds: `multiplicity`, `agreement`, `rule`, `oracle`, or f(frames, sample) -> float;
+            None for `multiplicity`. Nobody, where there is nothing to choose.
         look: steps that `prune` takes before it chooses, 1 to N-1.
         keep: seeds that `prune` and `ensemble` go on with.
         merge: what `ensemble` merges: `block` or another site, `velocity`, `clean-estimate`, `latents`, or an

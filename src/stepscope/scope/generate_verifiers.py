@@ -2,9 +2,10 @@
 
     oracle         the task's own score of the decoded frames: success, then progress. An upper bound, no method
     rule           the task's rule without the solution (`Task.rule`), on the decoded frames: is it one legal path?
-    agreement      the model alone: minus the mean squared distance to the estimates of the other seeds
     multiplicity   the model alone: minus (sum e)² / sum e², e_p = |x0_hat - x0_still| at place p: a mixture of plans is
                    fainter and spread over more places than one plan
+    agreement      the model alone: minus the mean squared distance to the estimates of the other seeds. A mixture of
+                   all plans is near to all of them: good against outliers, bad where some have not chosen
     f(frames, sample) -> float     the user's own, on the decoded frames
 
 Larger is better, and the first of equals wins.  The two that know the model alone work in the latents and decode
@@ -42,7 +43,7 @@ def judge_named(verifier: Any, model: Model, sample: Any, task: Task | None) -> 
     """The name of a verifier, and what it does.
 
     Args:
-        verifier: one of `VERIFIERS`, a function f(frames, sample) -> float, or None for `agreement`.
+        verifier: one of `VERIFIERS`, a function f(frames, sample) -> float, or None for `multiplicity`.
         model: whose codec is used.
         sample: the question.
         task: who scores; None for the registered task that the sample names. Only `oracle` and `rule` look at it.
@@ -54,10 +55,10 @@ def judge_named(verifier: Any, model: Model, sample: Any, task: Task | None) -> 
     if callable(verifier):
         return OWN, _on_frames(model, lambda frames: _asked(verifier, frames, sample))
     match verifier:
-        case None | "agreement":
-            return "agreement", _agreement
-        case "multiplicity":
-            return verifier, lambda estimates: _multiplicity(estimates, _still(model, sample))
+        case None | "multiplicity":
+            return "multiplicity", lambda estimates: _multiplicity(estimates, _still(model, sample))
+        case "agreement":
+            return verifier, _agreement
         case "oracle":
             judge = _task_of(sample, task)
             return verifier, _on_frames(model, lambda frames: _worth(frames, sample, judge))
