@@ -13,9 +13,9 @@ from models.tiny import pipeline
 from stepscope.errors import BadInputError, PlanError, UnknownNameError
 from stepscope.executors import Finding
 from stepscope.experiments import noise_at_step_ledger, propagation
+from stepscope.experiments.curves import band_of, lever_arms
 from stepscope.experiments.noise_at_step import NoiseAtStep
-from stepscope.experiments.noise_at_step_curves import band_of, lever_arms
-from stepscope.experiments.noise_at_step_sweep import NULL, noise_seed
+from stepscope.experiments.sweeps import NULL, noise_seed
 
 STEPS, PUZZLES = 6, 4
 MAZES = {"task": "maze-two-goals", "num_steps": STEPS, "dials": {"size": 5}}

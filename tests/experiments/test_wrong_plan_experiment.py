@@ -10,7 +10,7 @@ from planted_denoisers import Explorer, Sudden
 import stepscope
 from stepscope.analysis import ideal_observer
 from stepscope.errors import BadInputError, PlanError, UnknownNameError
-from stepscope.experiments.noise_at_step_sweep import noise_seed
+from stepscope.experiments.sweeps import noise_seed
 from stepscope.experiments.wrong_plan import WrongPlanSweep
 from stepscope.experiments.wrong_plan_donors import DONORS, donors_of
 from stepscope.interventions import Pixels, WrongPlan, corrupt

@@ -1,5 +1,6 @@
 """`stepscope experiments`: the experiments, the claims that each tests, and the options of its own that each takes."""
 
+import json
 from argparse import Namespace
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -24,5 +25,10 @@ def _described(name: str, experiment: Any) -> dict[str, Any]:
 def _lines(described: Mapping[str, Any]) -> Iterator[str]:
     yield f"{described['name']:16} {', '.join(described['emits'])}"
     if described["options"]:
-        choices = (f"--{key.replace('_', '-')} {value}" for key, value in described["options"].items())
+        choices = (f"--{key.replace('_', '-')} {_word(value)}" for key, value in described["options"].items())
         yield f"{'':16} {'  '.join(choices)}"
+
+
+def _word(value: Any) -> str:
+    """A value as the command line reads it."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from stepscope.executors import Finding
+from stepscope.experiments.curves import band_of
 from stepscope.experiments.evidence import detectable
 from stepscope.experiments.layer_energy_ledger import NUMBERS, evidence, untested
-from stepscope.experiments.noise_at_step_curves import band_of
 
 __all__ = ["summarise"]
 

@@ -24,7 +24,7 @@ from stepscope.errors import BadInputError
 from stepscope.executors import Finding, Job, Measured, Puzzle
 from stepscope.experiments import layer_lens_ledger, layer_lens_measures, layer_lens_summary
 from stepscope.experiments.layer_lens_fit import Lens, fit
-from stepscope.experiments.noise_at_frame_sweep import chosen
+from stepscope.experiments.spans import chosen
 from stepscope.recorders import Raw
 from stepscope.scope import Branch, Model
 

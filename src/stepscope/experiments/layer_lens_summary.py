@@ -18,9 +18,9 @@ from typing import Any
 import numpy as np
 
 from stepscope.executors import Finding
-from stepscope.experiments.evidence import detectable
+from stepscope.experiments.curves import band_of
+from stepscope.experiments.evidence import detectable, interval_of
 from stepscope.experiments.layer_lens_ledger import CLAIM, consolidated, evidence
-from stepscope.experiments.noise_at_step_curves import band_of, interval_of
 
 __all__ = ["summarise"]
 

@@ -27,8 +27,8 @@ from stepscope.errors import BadInputError
 from stepscope.executors import Finding, Measured, Puzzle
 from stepscope.experiments import layer_probe_measures, layer_probe_summary
 from stepscope.experiments.layer_probe_places import weights_of
-from stepscope.experiments.noise_at_frame_sweep import chosen
-from stepscope.experiments.noise_at_step_sweep import steps_of
+from stepscope.experiments.spans import chosen
+from stepscope.experiments.sweeps import steps_of
 from stepscope.recorders import ProbeFeatures
 from stepscope.scope import Branch, Model
 

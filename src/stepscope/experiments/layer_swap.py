@@ -29,8 +29,8 @@ from stepscope.executors import Finding, Measured, Puzzle
 from stepscope.experiments import layer_swap_ledger, layer_swap_measures, layer_swap_summary
 from stepscope.experiments.layer_swap_donors import DONORS, donor_of, random_donor_of
 from stepscope.experiments.layer_swap_measures import DONOR, RANDOM, SELF, SWAP, name_of
-from stepscope.experiments.noise_at_frame_sweep import chosen
-from stepscope.experiments.noise_at_step_sweep import steps_of
+from stepscope.experiments.spans import chosen
+from stepscope.experiments.sweeps import steps_of
 from stepscope.interventions import Swap
 from stepscope.scope import Branch, Model
 

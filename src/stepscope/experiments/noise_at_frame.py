@@ -23,8 +23,9 @@ from stepscope.denoise import PairedRecorder, Recorder
 from stepscope.errors import BadInputError
 from stepscope.executors import Finding, Measured, Puzzle
 from stepscope.experiments import noise_at_frame_ledger, noise_at_frame_measures, noise_at_frame_summary
-from stepscope.experiments.noise_at_frame_sweep import Disturbance, chosen, cuts, sweep
-from stepscope.experiments.noise_at_step_sweep import noise_seed
+from stepscope.experiments.noise_at_frame_sweep import Disturbance, cuts, sweep
+from stepscope.experiments.spans import chosen
+from stepscope.experiments.sweeps import noise_seed
 from stepscope.interventions import AddNoise
 from stepscope.scope import Branch, Model
 

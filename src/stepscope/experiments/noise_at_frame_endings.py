@@ -12,7 +12,7 @@ import torch
 
 from stepscope.analysis import told_frames
 from stepscope.errors import BadInputError
-from stepscope.experiments.noise_at_step_sweep import Ending, ending
+from stepscope.experiments.sweeps import Ending, ending
 from stepscope.scope import Solutions, Trace
 from stepscope.tasks import Task
 

@@ -15,11 +15,11 @@ import numpy as np
 
 from stepscope.analysis import commitment_slope, mean_interval
 from stepscope.executors import Finding
+from stepscope.experiments.curves import lever_arms
 from stepscope.experiments.evidence import detectable
 from stepscope.experiments.noise_at_frame_influence import CONTROL, MODEL, OBSERVER
 from stepscope.experiments.noise_at_frame_ledger import CLAIM, evidence
 from stepscope.experiments.noise_at_frame_measures import ALL, OTHERS
-from stepscope.experiments.noise_at_step_curves import lever_arms
 
 __all__ = ["summarise"]
 

@@ -10,18 +10,16 @@ middle, so that near and far pairs are seen, in both directions.  Steps that are
 1/2 of the way: what is going to be drawn is decided early, while sigma is still close to 1.
 """
 
-import operator
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from stepscope.denoise import AbstractIntervention, View
-from stepscope.errors import BadInputError
 from stepscope.interventions import AddNoise, BlockFrames
 from stepscope.scope import Branch
 from stepscope.shapes import LatentsBatch
 
-__all__ = ["BLIND", "Disturbance", "PlacedNoise", "chosen", "cuts", "frame_at", "sweep"]
+__all__ = ["BLIND", "Disturbance", "PlacedNoise", "cuts", "frame_at", "sweep"]
 
 BLIND = {"past": "blind to past", "future": "blind to future"}
 """Branches of cut attention, by what is hidden."""
@@ -123,31 +121,3 @@ def sweep(
 def cuts() -> list[Branch]:
     """The branches of cut attention."""
     return [Branch(name, [BlockFrames(None, hidden)]) for hidden, name in BLIND.items()]
-
-
-def chosen(name: str, value: Any) -> tuple[int, ...] | None:
-    """Indices in their one spelling: an int, several, or START:STOP:STRIDE as text; None for the usual ones.
-
-    Raises:
-        BadInputError: If they are none.
-    """
-    if value is None:
-        return None
-    try:
-        indices = _span(value) if isinstance(value, str) else value if isinstance(value, Iterable) else (value,)
-        found = tuple(sorted({operator.index(index) for index in indices}))
-    except (TypeError, ValueError):
-        found = ()
-    if not found or found[0] < 0:
-        raise BadInputError(
-            f"{name} came as {value!r}. Allowed are indices from 0 up: one, several, or START:STOP:STRIDE. "
-            f"Give for example {name}=[1, 2], or leave it out."
-        )
-    return found
-
-
-def _span(text: str) -> Iterable[int]:
-    if ":" not in text:
-        return [int(part) for part in text.split(",")]
-    start, stop, *stride = text.split(":")
-    return range(int(start or 0), int(stop), *(int(part) for part in stride if part))

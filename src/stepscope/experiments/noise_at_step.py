@@ -24,8 +24,8 @@ from stepscope.analysis.claims import Verdict
 from stepscope.denoise import PairedRecorder, Recorder
 from stepscope.executors import Finding, Measured, Puzzle
 from stepscope.experiments import noise_at_step_ledger, noise_at_step_measures, noise_at_step_summary
-from stepscope.experiments.noise_at_frame_sweep import chosen
-from stepscope.experiments.noise_at_step_sweep import noise_seed, null_branch, steps_of
+from stepscope.experiments.spans import chosen
+from stepscope.experiments.sweeps import noise_seed, null_branch, steps_of
 from stepscope.interventions import AddNoise
 from stepscope.recorders import Experts, HiddenStates
 from stepscope.scope import Branch

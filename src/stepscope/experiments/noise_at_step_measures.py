@@ -12,7 +12,7 @@ from typing import Any
 from stepscope.analysis import separation, signal_to_noise
 from stepscope.executors import Measured, Puzzle
 from stepscope.experiments import propagation
-from stepscope.experiments.noise_at_step_sweep import NULL, Ending, ending
+from stepscope.experiments.sweeps import NULL, Ending, ending
 from stepscope.scope import Trace
 from stepscope.tasks import Task
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from stepscope.executors import Finding
 from stepscope.experiments import propagation
+from stepscope.experiments.curves import band_of, clocks
 from stepscope.experiments.evidence import detectable, interval_of
-from stepscope.experiments.noise_at_step_curves import band_of, clocks
 from stepscope.experiments.noise_at_step_ledger import evidence, is_divided, middle_minus_outer, peak
 
 __all__ = ["summarise"]

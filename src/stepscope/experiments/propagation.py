@@ -24,7 +24,7 @@ import numpy as np
 
 from stepscope.analysis import debiased_cka
 from stepscope.errors import BadInputError
-from stepscope.experiments.noise_at_step_curves import band_of
+from stepscope.experiments.curves import band_of
 from stepscope.scope import Trace
 from stepscope.shapes import Latents
 

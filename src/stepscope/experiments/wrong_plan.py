@@ -24,8 +24,8 @@ from stepscope.analysis.claims import Verdict
 from stepscope.denoise import PairedRecorder, Recorder
 from stepscope.executors import Finding, Measured, Puzzle
 from stepscope.experiments import wrong_plan_measures, wrong_plan_summary
-from stepscope.experiments.noise_at_frame_sweep import chosen
-from stepscope.experiments.noise_at_step_sweep import noise_seed, steps_of
+from stepscope.experiments.spans import chosen
+from stepscope.experiments.sweeps import noise_seed, steps_of
 from stepscope.experiments.wrong_plan_donors import asked_donors, donors_of, name_of, source
 from stepscope.interventions import WrongPlan
 from stepscope.scope import Branch

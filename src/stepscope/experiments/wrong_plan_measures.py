@@ -13,7 +13,7 @@ import numpy as np
 
 from stepscope.analysis import observer_rollout, separation, signal_to_noise
 from stepscope.executors import Measured, Puzzle
-from stepscope.experiments.noise_at_step_sweep import Ending, ending
+from stepscope.experiments.sweeps import Ending, ending
 from stepscope.experiments.wrong_plan_donors import name_of
 from stepscope.scope import Solutions, Trace
 from stepscope.shapes import Candidates, Latents

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stepscope.executors import Finding
+from stepscope.experiments.curves import band_of, clocks
 from stepscope.experiments.evidence import interval_of
-from stepscope.experiments.noise_at_step_curves import band_of, clocks
 from stepscope.experiments.wrong_plan_donors import DONORS
 
 __all__ = ["summarise"]

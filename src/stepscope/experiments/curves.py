@@ -11,9 +11,9 @@ import numpy as np
 
 from stepscope.analysis import Band, bounded_interval, mean_band
 from stepscope.executors import Finding
-from stepscope.experiments.evidence import Bounds, interval_of
+from stepscope.experiments.evidence import Bounds
 
-__all__ = ["Bounds", "band_of", "clocks", "interval_of", "lever_arms"]
+__all__ = ["band_of", "clocks", "lever_arms"]
 
 _SEED = 0
 
