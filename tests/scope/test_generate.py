@@ -10,6 +10,7 @@ import torch
 import stepscope
 from closed_form import Observer, Puzzle, Ring
 from models.tiny import TinySample, cogvideox_pipeline, ltx_pipeline, pipeline
+from stepscope import Branch, plan
 from stepscope.errors import BadInputError, PlanError, UnknownNameError
 from stepscope.interventions import MergeLayers
 from stepscope.scope import MERGES, STRATEGIES, generate, generation_calls
@@ -279,6 +280,14 @@ def test_refusals_are_one_line(options, error, message):
         generate(observer(), SAMPLE, num_steps=options.pop("num_steps", N), **options)
     assert str(raised.value).startswith(message)
     assert "\n" not in str(raised.value)
+
+
+def test_an_ensemble_is_the_branch_of_a_plan(wan):
+    sample = TinySample()
+    branches = [Branch("a", seed=7), Branch("b", seed=8), Branch("merged", [MergeLayers(("a", "b"), 0)])]
+    traces = plan(wan, [sample], branches, seeds=(5,), num_steps=2).run()
+    made = generate(wan, sample, strategy="ensemble", seeds=(5, 7, 8), num_steps=2)
+    assert torch.equal(made.trace.latents, traces[None, 5, "merged"].latents)
 
 
 def test_a_model_without_a_layer_at_that_depth_is_refused_before_a_step(wan):
