@@ -39,7 +39,7 @@ test: $(VENV)/.stepscope-dev
 	$(BIN)/ruff check
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2
 
 format: $(VENV)/.stepscope-dev
 	$(BIN)/ruff format

@@ -18,7 +18,7 @@ SURFACE = {
     | {"--lora", "--out", "--overwrite"},
     "run": EVERY
     | {"EXPERIMENT", "MODEL", "--task", "--samples", "--split", "--dial", "--steps", "--seeds", "--guidance"}
-    | {"--negative-prompt", "--solver", "--schedule", "--shift", "--overwrite", "--dry-run", "--out"},
+    | {"--negative-prompt", "--solver", "--schedule", "--shift", "--overwrite", "--option", "--dry-run", "--out"},
     "generate": EVERY
     | {"MODEL", "--task", "--sample", "--split", "--size", "--dial", "--image", "--prompt", "--frames"}
     | {"--steps", "--seeds", "--guidance", "--negative-prompt", "--solver", "--schedule", "--shift", "--lora"}

@@ -14,12 +14,17 @@ EMBEDDED = Path(stepscope.__file__).parent / "models" / "embedded"
 MAX_SECONDS = 60.0
 MAX_BYTES = 2 * 10**9
 OFFLINE = """
-import resource, socket, sys
+import os, resource, sys
 
-def refuse(*args, **options):
-    raise AssertionError("a socket was opened")
+# urllib3 opens and binds a socket when it is imported, to see whether there is IPv6; that reaches nobody.
+HARMLESS = {"socket.__new__", "socket.bind", "socket.gethostname"}
 
-socket.socket = socket.create_connection = socket.getaddrinfo = refuse
+def refuse(event, args):
+    if event.startswith("socket.") and event not in HARMLESS:
+        os.write(2, f"{event} was asked for".encode())
+        os._exit(3)
+
+sys.addaudithook(refuse)
 
 from stepscope.cli import main
 
@@ -27,6 +32,7 @@ status = main(sys.argv[1:])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024, file=sys.stderr)
 sys.exit(status)
 """
+ASKING = "import socket; socket.create_connection(('localhost', 9))"
 
 pytestmark = [
     pytest.mark.slow,
@@ -47,6 +53,12 @@ def demo(tmp_path_factory):
         "bytes": int(done.stderr.split()[-1]),
         "told": json.loads(done.stdout),
     }
+
+
+def test_a_socket_would_be_noticed():
+    argv = [sys.executable, "-c", OFFLINE.replace("from stepscope.cli import main", ASKING)]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (3, "socket.getaddrinfo was asked for")
 
 
 def test_it_takes_less_than_a_minute(demo):
