@@ -154,9 +154,9 @@ def test_a_mutual_merge_of_layers_costs_each_donor_one_call_more():
 
 def test_halted_runs_go_on_as_if_they_had_not():
     whole, _ = grown({"merged": [MergeLayers(DONORS, 1)]})
-    halted, early = grown({"merged": [MergeLayers(DONORS, 1)]}, stop=2, last_only=True)
+    halted, early = grown({"merged": [MergeLayers(DONORS, 1)]}, stop=2)
     assert early == 3 * 2 + 1
-    assert [len(leaf.events) for leaf in halted.values()] == [1] * 4
+    assert [len(leaf.events) for leaf in halted.values()] == [2] * 4
     run, _ = make_run(Layered(), Euler(), num_steps=N, seeds=(5,))
     rest, late = grow([Fork("merged", run, halted["merged"].end)])
     assert torch.equal(rest["merged"].end.latents, whole["merged"].end.latents)

@@ -64,7 +64,6 @@ def grow(
     paired: Sequence[PairedRecorder] = (),
     chunk: int = 1,
     stop: int | None = None,
-    last_only: bool = False,
 ) -> tuple[dict[Hashable, Leaf], int]:
     """Run all branches: {name: leaf}, and the model calls that this really took.
 
@@ -74,11 +73,10 @@ def grow(
         paired: folds over each beside the one that it is compared with.
         chunk: rows in every model call.
         stop: the step before which all halt, to go on from their leaves' `end`; None for the end of the grid.
-        last_only: whether leaves keep their last event alone, where memory is dear.
     """
     run = forks[0].run
     shared = SharedDenoiser(run.denoiser, chunk)
-    nodes = list(_roots(forks, shared, recorders, last_only))
+    nodes = list(_roots(forks, shared, recorders))
     pairs = {fork.name: {pair.name: pair.init(fork.run.info) for pair in paired} for fork in forks}
     for step in range(forks[0].start.step, run.grid.num_steps if stop is None else stop):
         nodes = _taken([_Stride(part, step) for node in nodes for part in node.parts(step)], shared)
@@ -100,7 +98,6 @@ class _Node:
     run: Run
     state: DenoisingState
     folds: Folds
-    last_only: bool = False
     events: tuple[StepEvent, ...] = ()
 
     def parts(self, step: int) -> Iterator["_Node"]:
@@ -166,8 +163,7 @@ class _Stride:
             prediction = exchange.exchange_prediction(prediction, lent, self.now.run.grid.sigma(self.now.step))
         event, following = self.now.taken(self.state, prediction, self.edits)
         self.node.folds.update(event)
-        before = () if self.node.last_only else self.node.events
-        return replace(self.node, state=following, events=(*before, event))
+        return replace(self.node, state=following, events=(*self.node.events, event))
 
 
 _Lenders = Mapping[Hashable, _Stride]
@@ -194,16 +190,14 @@ class _Loan:
         self.hidden[address.cfg_branch, address.layer, address.site] = hidden.detach().clone()
 
 
-def _roots(
-    forks: Sequence[Fork], shared: SharedDenoiser, recorders: Sequence[Recorder], last_only: bool
-) -> Iterator[_Node]:
+def _roots(forks: Sequence[Fork], shared: SharedDenoiser, recorders: Sequence[Recorder]) -> Iterator[_Node]:
     """One node for each start."""
     starts: dict[int, list[Fork]] = {}
     for fork in forks:
         starts.setdefault(id(fork.start), []).append(fork)
     for members in starts.values():
         run = replace(members[0].run, denoiser=shared, interventions=())
-        yield _Node(tuple(members), run, members[0].start, Folds.begun(recorders, run.info), last_only)
+        yield _Node(tuple(members), run, members[0].start, Folds.begun(recorders, run.info))
 
 
 def _taken(strides: Sequence[_Stride], shared: SharedDenoiser) -> list[_Node]:

@@ -19,8 +19,10 @@ _ESCAPES = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028",
 
 
 def dress(template: str, parts: Mapping[str, str]) -> bytes:
-    """Fill the marks of a template."""
-    return _MARK.sub(lambda mark: parts[mark[1]], asset(template)).encode()
+    """Fill the marks of a template; `head` and `brand` are what all templates share, with marks of their own."""
+    shared = {name: asset(f"{name}.html") for name in ("head", "brand")}
+    whole = _MARK.sub(lambda mark: shared.get(mark[1], mark[0]), asset(template))
+    return _MARK.sub(lambda mark: parts[mark[1]], whole).encode()
 
 
 def policy(style: str, script: str) -> str:
