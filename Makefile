@@ -39,7 +39,8 @@ test: $(VENV)/.stepscope-dev
 	$(BIN)/ruff check
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest --numprocesses 2
+	$(BIN)/python -m pytest --numprocesses 2 -m "not alone"
+	$(BIN)/python -m pytest -m alone
 
 format: $(VENV)/.stepscope-dev
 	$(BIN)/ruff format

@@ -75,6 +75,7 @@ def seconds(*argv):
     return time.perf_counter() - start, done.stdout
 
 
+@pytest.mark.alone
 def test_help_is_quick():
     runs = [seconds("--help") for _ in range(3)]
     assert min(run[0] for run in runs) <= HELP_SECONDS

@@ -11,8 +11,8 @@ from stepscope import experiments
 from stepscope.errors import BadInputError, UnknownNameError
 from stepscope.executors import Finding, Settings, measure_puzzles
 from stepscope.experiments.ensemble import Ensemble
-from stepscope.experiments.ensemble_ledger import _surplus, judge
-from stepscope.experiments.ensemble_variants import LAYERED, branches_of, merged, pool_name, pool_seeds
+from stepscope.experiments.ensemble.ledger import _surplus, judge
+from stepscope.experiments.ensemble.variants import LAYERED, branches_of, merged, pool_name, pool_seeds
 from stepscope.figures import ensemble as figure
 from stepscope.scope import generate
 from stepscope.tasks import Sample

@@ -10,8 +10,8 @@ from stepscope.errors import BadInputError
 from stepscope.executors import Finding
 from stepscope.experiments.evidence import emit
 from stepscope.experiments.frame_count import FrameCount, evidence
-from stepscope.experiments.frame_count_measures import coherent
-from stepscope.experiments.frame_count_summary import summarise
+from stepscope.experiments.frame_count.measures import coherent
+from stepscope.experiments.frame_count.summary import summarise
 from stepscope.figures import frame_count as figure
 from stepscope.tasks import Sample
 

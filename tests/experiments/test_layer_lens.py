@@ -9,7 +9,7 @@ from planted_denoisers import Explorer
 import stepscope
 from stepscope.errors import BadInputError, PlanError
 from stepscope.experiments import get
-from stepscope.experiments.layer_lens_ledger import consolidated, quarter_source
+from stepscope.experiments.layer_lens.ledger import consolidated, quarter_source
 
 TASK, DIALS = "maze-two-goals", {"size": 5}
 OPTIONS = {"calibration": 2, "penalty": 1e-9}

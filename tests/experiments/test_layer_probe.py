@@ -7,7 +7,7 @@ from planted_denoisers import Explorer
 
 import stepscope
 from stepscope.errors import BadInputError
-from stepscope.experiments.layer_probe_places import QUESTIONS, asked_of, weights_of
+from stepscope.experiments.layer_probe.places import QUESTIONS, asked_of, weights_of
 from stepscope.tasks import Sample
 
 DECISIVE = 2

@@ -9,8 +9,9 @@ from planted_denoisers import Explorer
 import stepscope
 from stepscope.errors import BadInputError, UnknownNameError
 from stepscope.executors import Finding
-from stepscope.experiments import get, layer_swap_ledger
-from stepscope.experiments.layer_swap_donors import donor_of, random_donor_of, shown_by
+from stepscope.experiments import get
+from stepscope.experiments.layer_swap import ledger
+from stepscope.experiments.layer_swap.donors import donor_of, random_donor_of, shown_by
 from stepscope.interventions import Swap
 from stepscope.interventions.swap import MODES
 from stepscope.tasks import FindShape
@@ -81,32 +82,32 @@ def found(flips, itself=0.0, choices=None):
 
 
 def test_the_claim_is_supported_on_the_other_half():
-    verdict = layer_swap_ledger.judge([found(ONLY)] * 14)
+    verdict = ledger.judge([found(ONLY)] * 14)
     assert (verdict.id, verdict.verdict, verdict.n) == ("decisive-layer", "supported", 7)
     assert verdict.value == 1 - 1 / NUM_LAYERS
     assert verdict.control_passed is True
 
 
 def test_a_layer_that_was_lucky_on_one_half_is_found_out_on_the_other():
-    verdict = layer_swap_ledger.judge([found(ONLY), found(ONLY[::-1])] * 16)
+    verdict = ledger.judge([found(ONLY), found(ONLY[::-1])] * 16)
     assert verdict.value == -1 / NUM_LAYERS
     assert verdict.verdict == "contradicted"
 
 
 def test_layers_that_are_all_alike_decide_nothing():
-    assert layer_swap_ledger.judge([found([1.0] * 4)] * 20).value == 0
-    assert layer_swap_ledger.judge([found([1.0] * 4)] * 60).verdict == "contradicted"
-    assert layer_swap_ledger.chosen_layer([found([0.0] * 4, choices=[0.1, 0.4, 0.2, 0.3])] * 4) == 1
+    assert ledger.judge([found([1.0] * 4)] * 20).value == 0
+    assert ledger.judge([found([1.0] * 4)] * 60).verdict == "contradicted"
+    assert ledger.chosen_layer([found([0.0] * 4, choices=[0.1, 0.4, 0.2, 0.3])] * 4) == 1
 
 
 def test_a_single_flip_by_itself_spoils_the_claim():
-    verdict = layer_swap_ledger.judge([*[found(ONLY)] * 39, found(ONLY, itself=1.0)])
+    verdict = ledger.judge([*[found(ONLY)] * 39, found(ONLY, itself=1.0)])
     assert (verdict.verdict, verdict.control_passed) == ("inconclusive", False)
 
 
 def test_few_puzzles_or_one_layer_test_nothing():
-    assert layer_swap_ledger.judge([found(ONLY)] * 3).verdict == "not-tested"
-    assert "compare" in layer_swap_ledger.judge([found([1.0])] * 8).why
+    assert ledger.judge([found(ONLY)] * 3).verdict == "not-tested"
+    assert "compare" in ledger.judge([found([1.0])] * 8).why
 
 
 def test_one_step_moves_the_result_by_its_lever_arm_and_all_of_them_the_whole_way():

@@ -7,7 +7,7 @@ from planted_denoisers import Explorer, Planted
 
 import stepscope
 from stepscope.analysis import cell_shares
-from stepscope.experiments.commitment_memory import line_up, views
+from stepscope.experiments.commitment.memory import line_up, views
 from stepscope.tasks.occlusion import PROMPTS, Occlusion, pass_video
 
 STEPS = 6

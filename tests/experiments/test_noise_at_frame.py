@@ -9,8 +9,8 @@ from frame_by_frame import Backwards, Blind, FrameByFrame, Mixer, Neighbour, Sep
 from models.tiny import pipeline
 from stepscope import experiments
 from stepscope.errors import BadInputError, PlanError, UnknownNameError
-from stepscope.experiments.noise_at_frame_influence import frame_by_frame
-from stepscope.experiments.noise_at_frame_sweep import frame_at
+from stepscope.experiments.noise_at_frame.influence import frame_by_frame
+from stepscope.experiments.noise_at_frame.sweep import frame_at
 
 MAZES = {"task": "maze-two-goals", "num_steps": 3, "dials": {"size": 5}}
 FEW = {**MAZES, "at": [3, 8], "steps": 1, "decode": False}

@@ -12,9 +12,9 @@ from closed_form import Puzzle, Ring
 from models.tiny import pipeline
 from stepscope.errors import BadInputError, PlanError, UnknownNameError
 from stepscope.executors import Finding
-from stepscope.experiments import noise_at_step_ledger, propagation
+from stepscope.experiments import propagation
 from stepscope.experiments.curves import band_of, lever_arms
-from stepscope.experiments.noise_at_step import NoiseAtStep
+from stepscope.experiments.noise_at_step import NoiseAtStep, ledger
 from stepscope.experiments.sweeps import NULL, noise_seed
 
 STEPS, PUZZLES = 6, 4
@@ -192,12 +192,12 @@ def test_two_experts_are_drawn_and_leave_the_claim_open():
     ],
 )
 def test_the_middle_third_is_held_against_the_others(success, experts, verdict, value):
-    told = noise_at_step_ledger.judge([finding(success, experts=experts)] * 200)
+    told = ledger.judge([finding(success, experts=experts)] * 200)
     assert (told.verdict, told.value, told.n) == (verdict, value, 200)
 
 
 def test_four_puzzles_alike_leave_it_open():
-    told = noise_at_step_ledger.judge([finding([1] * 6)] * 4)
+    told = ledger.judge([finding([1] * 6)] * 4)
     assert told.verdict == "inconclusive"
     np.testing.assert_allclose(told.ci95, [-0.602, 0.602], atol=1e-3)
 
@@ -207,17 +207,17 @@ def test_steps_on_one_side_test_nothing(steps):
     facts = [finding([1, 0], steps=steps)] * 3
     for each in facts:
         each.puzzle["signal_to_noise"] = [0.0] * 6
-    assert noise_at_step_ledger.judge(facts).verdict == "not-tested"
-    assert noise_at_step_ledger.evidence(facts) == []
+    assert ledger.judge(facts).verdict == "not-tested"
+    assert ledger.evidence(facts) == []
 
 
 def test_a_peak_is_chosen_on_one_half_and_tested_on_the_other():
     chosen, tested = finding([1, 1, 0, 1, 1, 1]), finding([0, 1, 1, 1, 1, 1])
-    found = noise_at_step_ledger.peak([chosen, tested] * 3)
+    found = ledger.peak([chosen, tested] * 3)
     assert (found["step"], found["chosen_on"], found["n"]) == (2, 3, 3)
     assert found["value"] == pytest.approx(-1 / 6), "a peak that was luck is none on the other half"
-    assert noise_at_step_ledger.peak([chosen] * 6)["value"] == pytest.approx(5 / 6)
-    assert noise_at_step_ledger.peak([chosen] * 3) is None
+    assert ledger.peak([chosen] * 6)["value"] == pytest.approx(5 / 6)
+    assert ledger.peak([chosen] * 3) is None
 
 
 # curves

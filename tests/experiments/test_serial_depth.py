@@ -7,27 +7,27 @@ from planted_denoisers import Explorer, Planted
 import stepscope
 from closed_form import pixels
 from stepscope.errors import BadInputError
-from stepscope.experiments import serial_depth_pairs
+from stepscope.experiments.serial_depth import pairs
 from stepscope.tasks import Sample
 from stepscope.tasks.bounce import Bounce, first_hit
 
 STEPS = 4
 BOUNCE = Bounce()
-MIXED = [seed for seed in range(40) if serial_depth_pairs.depth(BOUNCE.sample(seed)) in (0, 1, 2)][:11]
+MIXED = [seed for seed in range(40) if pairs.depth(BOUNCE.sample(seed)) in (0, 1, 2)][:11]
 
 
 class Straight(Planted):
     """Follows a ball to the first wall, and does not know what comes then."""
 
     def believe(self, latents, sigma, answers, sample):
-        return (self.encode(sample.still) if serial_depth_pairs.depth(sample) else answers[0])[None]
+        return (self.encode(sample.still) if pairs.depth(sample) else answers[0])[None]
 
 
 class Late(Planted):
     """Knows a straight flight at once, and one that bounces in the second half of the steps."""
 
     def believe(self, latents, sigma, answers, sample):
-        waiting = serial_depth_pairs.depth(sample) and self.done(sigma) < 0.45
+        waiting = pairs.depth(sample) and self.done(sigma) < 0.45
         return (self.encode(sample.still) if waiting else answers[0])[None]
 
 
@@ -39,7 +39,7 @@ class Hasty(Planted):
 
     def believe(self, latents, sigma, answers, sample):
         self.seen = {sigma} if sigma == 1 else self.seen | {sigma}
-        lost = serial_depth_pairs.depth(sample) and len(self.seen) <= 2
+        lost = pairs.depth(sample) and len(self.seen) <= 2
         return (self.encode(sample.still) if lost else answers[0])[None]
 
 
@@ -47,7 +47,7 @@ class Short(Planted):
     """Knows short flights alone, whatever they meet."""
 
     def believe(self, latents, sigma, answers, sample):
-        return (self.encode(sample.still) if serial_depth_pairs.length(sample) > 72 else answers[0])[None]
+        return (self.encode(sample.still) if pairs.length(sample) > 72 else answers[0])[None]
 
 
 class Plain(Explorer):
@@ -81,21 +81,21 @@ def test_a_twin_is_as_long_and_straight():
     lengths = []
     for seed in range(12):
         sample = BOUNCE.sample(seed, bounces=1 + seed % 4, count=2 + seed % 3)
-        twin = serial_depth_pairs.twin(sample)
+        twin = pairs.twin(sample)
         if twin is None:
-            assert serial_depth_pairs.length(sample) > 85, "the straightest flights end there"
+            assert pairs.length(sample) > 85, "the straightest flights end there"
             continue
-        assert serial_depth_pairs.depth(twin) == 0
+        assert pairs.depth(twin) == 0
         assert len(twin.state["targets"]) == len(sample.state["targets"])
         lengths.append(first_hit(twin.state)[0] - first_hit(sample.state)[0])
-        np.testing.assert_array_equal(serial_depth_pairs.twin(sample).first_frame, twin.first_frame)
-    assert max(map(abs, lengths)) <= serial_depth_pairs.NEAR[-1] + 0.5
+        np.testing.assert_array_equal(pairs.twin(sample).first_frame, twin.first_frame)
+    assert max(map(abs, lengths)) <= pairs.NEAR[-1] + 0.5
     assert len(lengths) >= 8
 
 
 @pytest.mark.parametrize("bounces", range(5))
 def test_depth_is_the_number_of_bounces(bounces):
-    assert serial_depth_pairs.depth(BOUNCE.sample(5, bounces=bounces)) == bounces
+    assert pairs.depth(BOUNCE.sample(5, bounces=bounces)) == bounces
 
 
 def test_who_knows_all_shows_no_gap(results):

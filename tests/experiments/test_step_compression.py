@@ -10,7 +10,7 @@ from stepscope.errors import BadInputError
 from stepscope.executors import Finding
 from stepscope.experiments.evidence import emit
 from stepscope.experiments.step_compression import StepCompression, evidence
-from stepscope.experiments.step_compression_summary import summarise
+from stepscope.experiments.step_compression.summary import summarise
 from stepscope.figures import step_compression as figure
 from stepscope.tasks import Sample
 

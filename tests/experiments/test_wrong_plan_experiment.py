@@ -12,7 +12,7 @@ from stepscope.analysis import ideal_observer
 from stepscope.errors import BadInputError, PlanError, UnknownNameError
 from stepscope.experiments.sweeps import noise_seed
 from stepscope.experiments.wrong_plan import WrongPlanSweep
-from stepscope.experiments.wrong_plan_donors import DONORS, donors_of
+from stepscope.experiments.wrong_plan.donors import DONORS, donors_of
 from stepscope.interventions import Pixels, WrongPlan, corrupt
 
 STEPS, PUZZLES = 5, 3

@@ -35,6 +35,7 @@ sys.exit(status)
 ASKING = "import socket; socket.create_connection(('localhost', 9))"
 
 pytestmark = [
+    pytest.mark.alone,
     pytest.mark.slow,
     pytest.mark.skipif(not EMBEDDED.is_dir(), reason="the bundled model is not in this checkout"),
 ]
