@@ -35,6 +35,9 @@ CONFIG = {
 KL_WEIGHT = 1e-5
 LATENT_NOISE = 0.1
 MAZE_SHARE, SHAPE_SHARE, TASK_SHARE = 0.3, 0.15, 0.25  # of every batch; the rest are sprites
+LONG_SHARE = 0.25  # of batches with 17 frames
+POLISH_LONG_SHARE = 0.6  # the same when the decoder is trained alone,
+POLISH_CHANGED = 4.0  # and the further weight of what a video changes, which is what is scored
 KERNEL_LR = 0.01
 OTHER_LR = 1e-3
 
@@ -44,8 +47,8 @@ def build() -> AutoencoderKLWan:
     return AutoencoderKLWan(**CONFIG)
 
 
-def loss_of(vae: AutoencoderKLWan, clip: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Training loss and plain L1 of a batch of clips [B, 3, T, H, W]."""
+def loss_of(vae: AutoencoderKLWan, clip: torch.Tensor, changed: float = 0.0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Training loss and plain L1 of a batch of clips [B, 3, T, H, W]; `changed` weighs what differs from frame 0."""
     mean, log_variance = whole.encode(vae, clip).float().chunk(2, dim=1)
     log_variance = log_variance.clamp(-30, 20)
     latents = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)
@@ -54,7 +57,9 @@ def loss_of(vae: AutoencoderKLWan, clip: torch.Tensor) -> tuple[torch.Tensor, to
     saturation = clip.amax(1, keepdim=True) - clip.amin(1, keepdim=True)
     error = (decoded - clip).abs()
     kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).mean()
-    return ((1 + 2 * saturation) * error).mean() + KL_WEIGHT * kl, error.mean()
+    moved = ((clip - clip[:, :, :1]).abs().amax(1, keepdim=True) > 0.1).float()
+    weight = 1 + 2 * saturation + changed * moved
+    return (weight * error).mean() + KL_WEIGHT * kl, error.mean()
 
 
 def clips_for(
@@ -64,9 +69,10 @@ def clips_for(
     generator: torch.Generator,
     batch: int,
     device: torch.device,
+    long_share: float = LONG_SHARE,
 ) -> torch.Tensor:
-    """One batch of training clips: mazes, shapes, other tasks and sprites; one in four batches is long."""
-    long = rng.random() < 0.25
+    """One batch of training clips: mazes, shapes, other tasks and sprites; some batches are of long ones."""
+    long = rng.random() < long_share
     num_frames, size = (17, max(batch // 4, 4)) if long else (5, batch)
     begin = 0 if long else int(rng.integers(0, 4)) * 4
     index = np.concatenate(
@@ -114,11 +120,12 @@ def train(
     """Train in place for a given time; the learning rate falls to zero with it.
 
     With `decoder_only` the latents stay what they are, so that a denoiser trained on them keeps its worth; the rates
-    are a tenth then.
+    are a tenth then, more clips are whole, and what a clip changes weighs more (the agent's last square, on the goal).
     """
     generator = torch.Generator(device).manual_seed(seed)
     rng = np.random.default_rng(seed)
     scale = 0.1 if decoder_only else 1.0
+    long_share, changed = (POLISH_LONG_SHARE, POLISH_CHANGED) if decoder_only else (LONG_SHARE, 0.0)
     if decoder_only:
         vae.encoder.requires_grad_(False)
         vae.quant_conv.requires_grad_(False)
@@ -131,11 +138,11 @@ def train(
     layout = faster_layout(vae, clips_for(data, others, rng, generator, batch, device))
     began, step, errors = time.time(), 0, []
     while (share := (time.time() - began) / seconds) < 1:
-        clip = clips_for(data, others, rng, generator, batch, device)
+        clip = clips_for(data, others, rng, generator, batch, device, long_share)
         clip = clip.contiguous(memory_format=layout)
         rate = scale * min(1, (step + 1) / 100) * min(1, (1 - share) / 0.6)
         with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            loss, error = loss_of(vae, clip)
+            loss, error = loss_of(vae, clip, changed)
         vae.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learning, 1.0)

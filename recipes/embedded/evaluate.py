@@ -40,7 +40,7 @@ from cells import CELLS, CHOOSING_SEED, FIRST_SEED, Row
 from desk import Desk, Helpers
 from measures import hull, observer
 from stepscope.denoise import initial_latents, paper_grid
-from train import load_weights
+from train import load_weights, weight_files
 
 NUM_STEPS = 20
 NUM_FRAMES = 17
@@ -211,7 +211,7 @@ def sample(args: argparse.Namespace) -> None:
 def _key(args: argparse.Namespace, text: str) -> str:
     """What the rows of one model on one set of puzzles are kept under."""
     digest = hashlib.sha256(text.encode())
-    for file in sorted(args.weights.parent.glob(f"{args.weights.name}-*.safetensors")):
+    for file in weight_files(args.weights):
         digest.update(file.read_bytes())
     return digest.hexdigest()[:12]
 
@@ -255,7 +255,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--edition", type=int, default=1, choices=[1, 2], help="which cells")
     parser.add_argument("--count", type=int, default=1000, help="puzzles a cell; twice as many at default dials")
     parser.add_argument("--codec", type=Path)
-    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--weights", type=Path, help="DIR/averaged of a training run, or a transformer folder")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--batch", type=int, default=250)
     parser.add_argument("--layers", type=int, default=0)

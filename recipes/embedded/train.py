@@ -193,10 +193,14 @@ def save_weights(state: dict[str, torch.Tensor], stem: Path, limit: int = 14_000
         unfinished.rename(f"{stem}-{index}.safetensors")
 
 
+def weight_files(stem: Path) -> list[Path]:
+    """The files of a transformer: those that `save_weights` wrote under a stem, or those of a diffusers folder."""
+    return sorted(stem.glob("*.safetensors") if stem.is_dir() else stem.parent.glob(f"{stem.name}-*.safetensors"))
+
+
 def load_weights(stem: Path) -> dict[str, torch.Tensor]:
-    """What `save_weights` wrote, in float32."""
-    files = sorted(stem.parent.glob(f"{stem.name}-*.safetensors"))
-    return {name: value.float() for file in files for name, value in load_file(file).items()}
+    """A transformer's weights in float32; `stem` as in `weight_files`."""
+    return {name: value.float() for file in weight_files(stem) for name, value in load_file(file).items()}
 
 
 if __name__ == "__main__":
