@@ -1,5 +1,6 @@
 """Every Python block of README and docs runs, in order, page by page, in an empty folder."""
 
+import json
 import os
 import re
 import subprocess
@@ -12,7 +13,7 @@ import stepscope
 from stepscope import errors
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LANGUAGES = {"python", "text", "console"}
 EMBEDDED = Path(stepscope.__file__).parent / "models" / "embedded"
@@ -39,17 +40,42 @@ def script(page):
 RUNNABLE = [page for page in PAGES if script(page).strip()]
 
 
+# One process for all pages, since importing takes as long as most pages; each has names and a folder of its own.
+READER = """
+import json, os, sys, traceback
+from pathlib import Path
+
+told, root = {}, Path.cwd()
+for page, code in json.load(sys.stdin).items():
+    folder = root / page
+    folder.mkdir()
+    os.chdir(folder)
+    try:
+        exec(compile(code, page, "exec"), {"__name__": page})
+    except BaseException:
+        told[page] = traceback.format_exc()
+(root / "told.json").write_text(json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    """What went wrong, page by page."""
+    folder = tmp_path_factory.mktemp("docs")
+    asked = json.dumps({page.name: script(page) for page in RUNNABLE})
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    argv = [sys.executable, "-c", READER]
+    done = subprocess.run(argv, cwd=folder, env=environment, input=asked, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads((folder / "told.json").read_text())
+
+
 @needs_model
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", RUNNABLE, ids=ids(RUNNABLE))
-def test_python_blocks_run(page, tmp_path):
-    program = tmp_path / f"{page.stem}.py"
-    program.write_text(script(page), encoding="utf-8")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, program.name], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+def test_python_blocks_run(page, told):
+    assert told.get(page.name) is None
 
 
 @pytest.mark.parametrize("page", PAGES, ids=ids(PAGES))
