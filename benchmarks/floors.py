@@ -1,10 +1,11 @@
-"""Floors: what videos that solve nothing score on each task (still, teleport, random frames).
+"""Floors: what videos that solve nothing score on each task (still, teleport, ghost, random frames).
 
     python benchmarks/floors.py [--samples 200] [--json]
 
-still: the first frame throughout.  teleport: the first frame, then a finished last frame.  random: uniform noise.
-All must have success 0; the progress that they are given for nothing is what a score must be compared with.  Writes
-floors.json beside this file; `--json` prints the same instead of a table.
+still: the first frame throughout.  teleport: the first frame, then a finished last frame.  ghost: the mean of all right
+answers, or of the only one and the still video.  random: uniform noise.  All must have success 0; the progress they are
+given for nothing is what a score must be compared with.  Writes floors.json beside this file; `--json` prints the same
+instead of a table.
 """
 
 import argparse
@@ -32,13 +33,19 @@ def teleport(sample: Sample) -> np.ndarray:
     return np.concatenate([sample.still[:-1], sample.solutions[0][-1:]])
 
 
+def ghost(sample: Sample) -> np.ndarray:
+    """Everything at once, nothing for good."""
+    shown = sample.solutions if len(sample.solutions) > 1 else (*sample.solutions, sample.still)
+    return np.mean(shown, axis=0).round().astype(np.uint8)
+
+
 def random_frames(sample: Sample) -> np.ndarray:
     """Uniform noise."""
     rng = np.random.default_rng(sample.seed)
     return rng.integers(0, 256, size=sample.still.shape, dtype=np.uint8)
 
 
-FLOORS = {"still": still, "teleport": teleport, "random": random_frames}
+FLOORS = {"still": still, "teleport": teleport, "ghost": ghost, "random": random_frames}
 
 
 def rows_of(name: str, dials: dict, count: int) -> list[dict]:

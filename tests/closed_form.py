@@ -48,7 +48,7 @@ class Gaussian(AbstractDenoiser):
     def condition(self, samples, guidance, negative_prompt):
         return None
 
-    def expert(self, grid, step):
+    def expert(self, grid, step, boundary=None):
         return None
 
     def predict(self, latents, step, grid, condition, guidance, taps):
@@ -90,7 +90,7 @@ class Layered(AbstractDenoiser):
         cond = torch.tensor([len(s.prompt) + s.first_frame.mean() / 255 for s in samples], dtype=torch.float32)
         return {"cond": cond, "uncond": torch.full((len(samples),), float(len(negative_prompt or "")))}
 
-    def expert(self, grid, step):
+    def expert(self, grid, step, boundary=None):
         return "high_noise" if grid.sigma(step) > 0.9 else "low_noise"
 
     def predict(self, latents, step, grid, condition, guidance, taps):

@@ -2,18 +2,31 @@
 
 A cell is a family with a setting of its dials.  Each family's default dials are a cell, with twice as many puzzles; its
 rate is the one that is quoted for the family.  The hardest one-goal dial is chosen on puzzles of its own.  Small
-families repeat themselves: rows carry a number that tells puzzles apart, which later is the unit of chance.
+families repeat themselves: rows carry a number that tells puzzles apart, which later is the unit of chance.  The
+graphics of some families were tuned on test puzzles of seeds below `TUNED`; their content is never drawn here.
 """
 
 import hashlib
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from puzzles import TASKS
 from stepscope.tasks import Sample, canonical, find_shape, with_prompt
 from stepscope.tasks import get as get_task
 
-__all__ = ["CELLS", "CHOOSING_SEED", "DEFAULTS", "FIRST_SEED", "cells_of", "draw_row", "jobs_of", "sample_of"]
+__all__ = [
+    "CELLS",
+    "CHOOSING_SEED",
+    "DEFAULTS",
+    "FIRST_SEED",
+    "TUNED",
+    "cells_of",
+    "draw_row",
+    "jobs_of",
+    "sample_of",
+    "tuned",
+]
 
 Cell = tuple[str, str, dict[str, Any]]
 CELLS: list[Cell] = [
@@ -39,20 +52,27 @@ CELLS: list[Cell] = [
     ("find-4-other", "find-shape", {"count": 4}),
     ("find-odd", "find-shape", {"named": False}),
     ("find-odd-two", "find-shape", {"named": False, "count": 6, "odd": 2}),
+    ("find-odd-one", "find-shape", {"named": False, "count": 6, "odd": 1}),
     ("tic-tac-toe", "tic-tac-toe", {}),
     ("tic-tac-toe-two", "tic-tac-toe", {"wins": 2}),
-    ("tic-tac-toe-threat", "tic-tac-toe", {"threat": True}),
+    ("tic-tac-toe-one", "tic-tac-toe", {"wins": 1}),
+    ("tic-tac-toe-safe", "tic-tac-toe", {"wins": 1, "threat": False}),
+    ("tic-tac-toe-threat", "tic-tac-toe", {"wins": 1, "threat": True}),
     ("tic-tac-toe-implied", "tic-tac-toe", {"side": "implied"}),
     ("size-pattern", "size-pattern", {}),
     ("size-pattern-2-rows", "size-pattern", {"rows": 2}),
+    ("size-pattern-1-row", "size-pattern", {"rows": 1}),
+    ("size-pattern-one", "size-pattern", {"answers": 1}),
     ("size-pattern-two", "size-pattern", {"answers": 2}),
     ("rotate", "rotate", {}),
     ("rotate-other", "rotate", {"example": "other"}),
     ("rotate-half", "rotate", {"answers": 2}),
+    ("rotate-one", "rotate", {"answers": 1}),
     ("rotate-45", "rotate", {"step": 45}),
     ("rotate-45-other", "rotate", {"step": 45, "example": "other"}),
     ("occlusion", "occlusion", {}),
     ("occlusion-one", "occlusion", {"count": 1}),
+    ("occlusion-narrow", "occlusion", {"screen": 24}),
     ("occlusion-wide", "occlusion", {"screen": 48}),
     ("occlusion-crossing", "occlusion", {"crossing": True}),
     ("bounce", "bounce", {}),
@@ -61,6 +81,8 @@ CELLS: list[Cell] = [
     ("bounce-2", "bounce", {"bounces": 2, "length": (76, 92)}),
     ("bounce-3", "bounce", {"bounces": 3, "length": (76, 92)}),
     ("bounce-4", "bounce", {"bounces": 4, "length": (76, 92)}),
+    ("bounce-1-short", "bounce", {"bounces": 1, "length": (64, 75)}),
+    ("bounce-2-targets", "bounce", {"count": 2}),
     ("bounce-4-targets", "bounce", {"count": 4}),
 ]
 DEFAULTS: Mapping[str, str] = {
@@ -72,6 +94,8 @@ DEFAULTS: Mapping[str, str] = {
 FIRST_SEED = 1_000_000
 CHOOSING_SEED = 2_000_000  # puzzles on which the hardest dial is chosen
 SPAN = 1_000_000
+TUNED = 12  # the graphics of some families were tuned on test puzzles of these seeds
+_STRIDE = 100_000  # to the seed that is tried instead of one whose puzzle was seen then
 Row = dict[str, Any]
 
 
@@ -93,15 +117,28 @@ def jobs_of(cells: list[Cell], count: int) -> list[tuple[Cell, int]]:
 
 
 def draw_row(job: tuple[Cell, int]) -> Row:
-    """The puzzle of a cell with a seed: what is needed to rebuild it."""
+    """The puzzle of a cell with a seed, or with a later one where the graphics were tuned on it: what rebuilds it."""
     (cell, name, dials), seed = job
-    sample = get_task(name).sample(seed, **dials)
+    while _puzzle(name, (sample := get_task(name).sample(seed, **dials)).state) in tuned(name):
+        seed += _STRIDE
     sample = with_prompt(sample) if cell.endswith("other") and name == "find-shape" else sample
-    text = canonical(sample.state or {})
-    puzzle = int(hashlib.sha256(f"{name} {text}".encode()).hexdigest()[:15], 16)
     return {
-        "cell": cell, "seed": seed, "task": name, "prompt": sample.prompt, "state": sample.state, "puzzle": puzzle,
+        "cell": cell, "seed": seed, "task": name, "prompt": sample.prompt, "state": sample.state,
+        "puzzle": _puzzle(name, sample.state),
     }  # fmt: skip
+
+
+@cache
+def tuned(name: str) -> frozenset[int]:
+    """The puzzles of a family on which graphics may have been tuned: its cells' first ones; of mazes, the default's."""
+    settings = [{}] + [dials for _, task, dials in CELLS if task == name and not name.startswith("maze")]
+    task = get_task(name)
+    return frozenset(_puzzle(name, task.sample(seed, **dials).state) for dials in settings for seed in range(TUNED))
+
+
+def _puzzle(name: str, state: Mapping[str, Any] | None) -> int:
+    """A number that tells puzzles apart by content."""
+    return int(hashlib.sha256(f"{name} {canonical(state or {})}".encode()).hexdigest()[:15], 16)
 
 
 def sample_of(row: Row) -> Sample:

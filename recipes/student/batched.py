@@ -5,7 +5,7 @@
 Float32 (TF32 products on a GPU) or bfloat16 by autocast; blocks may be compiled one by one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -48,12 +48,19 @@ class Batched:
         frames = (self.card.num_frames - 1) // 4 + 1
         return net.LATENT_CHANNELS, frames, self.card.height // 8, self.card.width // 8
 
-    def velocity(self, x: torch.Tensor, sigma: float, condition: torch.Tensor, prompt: torch.Tensor) -> torch.Tensor:
-        """What the model says of latents [B, C, F, H, W] at a noise level, float32."""
+    def velocity(
+        self,
+        x: torch.Tensor,
+        sigma: float,
+        condition: torch.Tensor,
+        prompt: torch.Tensor,
+        run_block: Callable[..., torch.Tensor] | None = None,
+    ) -> torch.Tensor:
+        """What the model says of latents [B, C, F, H, W] at a noise level, float32; blocks may be run otherwise."""
         timestep = torch.full((len(x),), sigma * 1000, device=self.device)
-        joined = latent_bank.network_input(x, condition)
+        joined, run = latent_bank.network_input(x, condition), run_block or self.run_block
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            said = net.forward(self.model, joined, timestep, self.text[prompt], self.bias[prompt], self.run_block)
+            said = net.forward(self.model, joined, timestep, self.text[prompt], self.bias[prompt], run)
         return said.float()
 
     def estimates(

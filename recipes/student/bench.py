@@ -2,9 +2,9 @@
 
     for columns in Bench(model, names, batch, workers).run(rows, answer): …
 
-`answer` turns a batch of puzzles into named videos, as latents; every one is decoded and scored.  Beside `success`,
-columns hold `rule`, what the task's rule says without the solution (NaN where a task has none), `knowledge`, R of each,
-and whatever else `answer` says of a puzzle.
+`answer` turns a batch of puzzles into named videos, as latents; every one is decoded and scored.  Beside `success`
+and `progress`, columns hold `rule`, what the task's rule says without the solution (NaN where a task has none),
+`knowledge`, R of each, and whatever else `answer` says of a puzzle.
 """
 
 from collections import deque
@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from batched import Batched
 
 import desk as desks
-from cells import Row, draw_row, sample_of
+from batched import Batched
+from cells import Row, draw_row
 from check_codec import to_clip
 from measures import hull
 from stepscope.tasks import Sample
@@ -39,13 +39,17 @@ class Desk(desks.Desk):
         super().__init__(places, batch)
         self.videos = desks._shared(places, videos, batch, desks.FRAMES, desks.SIDE, desks.SIDE, 3)
 
-    def judge(self, job: desks.Job) -> list[tuple[float, float]]:  # type: ignore[override]
-        """Success and rule of every video of a puzzle, which is shown without its solutions."""
+    def judge(self, job: desks.Job) -> list[tuple[float, ...]]:  # type: ignore[override]
+        """Success, progress and rule of every video of a puzzle, which is shown without its solutions."""
         (place, spot), row = job
-        sample = Sample(row["prompt"], self.first[place, spot], desks.FRAMES, row["task"], row["seed"], state=row["state"])
+        sample = Sample(
+            row["prompt"], self.first[place, spot], desks.FRAMES, row["task"], row["seed"], state=row["state"]
+        )
         task = get_task(row["task"])
         rule = getattr(task, "rule", lambda *_: np.nan)
-        return [(task.score(video, sample).success or 0.0, rule(video, sample)) for video in self.videos[place, :, spot]]
+        return [
+            (task.score(video, sample).success or 0.0, rule(video, sample)) for video in self.videos[place, :, spot]
+        ]
 
 
 @dataclass(frozen=True)
@@ -129,24 +133,25 @@ class Bench:
         return {"index": index, "knowledge": knowledge.T.float().cpu().numpy(), **said.columns}
 
     @staticmethod
-    def _finished(columns: Columns, verdicts: Iterator[list[tuple[float, float]]]) -> Columns:
-        success, rule = np.moveaxis(np.array(list(verdicts), np.float32), -1, 0)
-        return {**columns, "success": success.astype(bool), "rule": rule}
+    def _finished(columns: Columns, verdicts: Iterator[list[tuple[float, ...]]]) -> Columns:
+        success, progress, rule = np.moveaxis(np.array(list(verdicts), np.float32), -1, 0)
+        return {**columns, "success": success.astype(bool), "progress": progress, "rule": rule}
 
 
 def _jobs(index: np.ndarray, rows: list[Row], place: int) -> list[desks.Job]:
     return [((place, spot), row) for spot, row in enumerate(rows)]
 
 
-def joined(parts: Sequence[Columns], rows: Sequence[Row]) -> Columns:
-    """Parts as one, each puzzle once, with what identifies it."""
-    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0] if name not in _OF_ROWS}
+def joined(parts: Sequence[Columns], rows: Sequence[Row], names: Sequence[str]) -> Columns:
+    """Parts as one, each puzzle once, with the names of the videos and what identifies a puzzle."""
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[-1] if name not in _ADDED}
     _, unique = np.unique(whole["index"], return_index=True)
     whole = {name: column[unique] for name, column in whole.items()}
-    return whole | {name: np.array([rows[i][name] for i in whole["index"]]) for name in _OF_ROWS}
+    told = {name: np.array([rows[i][name] for i in whole["index"]]) for name in _ADDED[1:]}
+    return whole | told | {"names": np.array(names)}
 
 
-_OF_ROWS = ("cell", "task", "seed", "puzzle")
+_ADDED = ("names", "cell", "task", "seed", "puzzle")
 
 
 def keep(columns: Columns, file: Path) -> None:

@@ -15,16 +15,16 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
-import low_rank
 import numpy as np
 import torch
-from batched import BUNDLED, Batched, noise_of
-from bench import PLACES, Asked, Bench, Columns, Desk, Said, drawn, joined, keep
-from student_results import table, write
 
 import cells
+import low_rank
+from batched import BUNDLED, Batched, noise_of
+from bench import PLACES, Asked, Bench, Columns, Desk, Said, drawn, joined, keep
 from desk import Helpers
 from stepscope.models.lora import merge_loras
+from student_results import table, write
 
 STEPS = (1, 2, 4)
 TEACHER_STEPS = 20
@@ -89,14 +89,14 @@ def sample(args: argparse.Namespace) -> None:
         return Said(found, {})
 
     for part in bench.run(rows, todo, answer):
-        parts.append(part | {"names": np.array([names(args)] * len(part["index"]))})
+        parts.append(part)
         if time.time() - saved > args.save_every:
             saved = time.time()
-            keep(joined(parts, rows), args.out)
+            keep(joined(parts, rows, bench.names), args.out)
             print(f"{sum(len(each['index']) for each in parts)} of {len(rows)} after {saved - began:.0f}s", flush=True)
         if time.time() - began > args.limit:
             break
-    keep(joined(parts, rows), args.out)
+    keep(joined(parts, rows, bench.names), args.out)
     helpers.leave()
     table(read(args.out))
 

@@ -69,6 +69,22 @@ def test_a_drawing_is_as_finished_as_its_emptiest_frame():
     np.testing.assert_allclose(painted(videos, solutions(), STILL), [1, 0, 2, 0.25])
 
 
+def large(change):
+    """A video of 8 x 8 cells on a blank one, changed alike in every frame but the first."""
+    video = torch.zeros(2, FRAMES, 8, 8)
+    video[0, 1:] = torch.as_tensor(change, dtype=torch.float32)
+    return video
+
+
+def test_fog_is_no_drawing_however_much_it_changes():
+    way, other = torch.zeros(8, 8), torch.zeros(8, 8)
+    way[0], other[7] = 1, 1
+    answers = torch.stack([large(way), large(other)])
+    elsewhere, both, haze, blaze = way.roll(3, 0), way + other, torch.full((8, 8), 0.5), 2 * way
+    shown = torch.stack([large(each) for each in (way, elsewhere, both, haze, blaze)])
+    np.testing.assert_allclose(painted(shown, answers, large(0)), [1, 1, 2, 0, 0])
+
+
 def test_ghosts_count_where_they_are_visible():
     assert superposed([2.0, 2.0, 1.2], [0.1, 0.9, 0.0]).tolist() == [True, False, False]
 

@@ -10,18 +10,23 @@ import pytest
 from stepscope.cli.parser import build_parser
 
 EVERY = {"--help", "--json", "--device", "--dtype", "--debug"}
+WEIGHTS = {"--lora", "--revision", "--offload"}
 SURFACE = {
     "demo": EVERY | {"--out", "--seed", "--overwrite"},
     "record": EVERY
     | {"MODEL", "--task", "--sample", "--split", "--size", "--dial", "--image", "--prompt", "--frames"}
     | {"--steps", "--seed", "--guidance", "--negative-prompt", "--solver", "--schedule", "--shift", "--record"}
-    | {"--lora", "--out", "--overwrite"},
+    | WEIGHTS
+    | {"--out", "--overwrite"},
     "run": EVERY
+    | WEIGHTS
     | {"EXPERIMENT", "MODEL", "--task", "--samples", "--split", "--dial", "--steps", "--seeds", "--guidance"}
-    | {"--negative-prompt", "--solver", "--schedule", "--shift", "--overwrite", "--option", "--dry-run", "--out"},
+    | {"--negative-prompt", "--solver", "--schedule", "--shift", "--overwrite", "--option", "--chunk", "--dry-run"}
+    | {"--out"},
     "generate": EVERY
     | {"MODEL", "--task", "--sample", "--split", "--size", "--dial", "--image", "--prompt", "--frames"}
-    | {"--steps", "--seeds", "--guidance", "--negative-prompt", "--solver", "--schedule", "--shift", "--lora"}
+    | {"--steps", "--seeds", "--guidance", "--negative-prompt", "--solver", "--schedule", "--shift"}
+    | WEIGHTS
     | {"--strategy", "--verifier", "--look", "--keep", "--merge", "--merge-steps", "--out", "--overwrite"},
     "estimate": EVERY
     | {"MODEL", "--steps", "--samples", "--seed", "--guidance", "--frames", "--height", "--width"}
@@ -29,7 +34,8 @@ SURFACE = {
     "vbvr": {"--help", "ACTION"},
     "vbvr export": EVERY | {"--task", "--samples", "--split", "--dial", "--out"},
     "vbvr generate": EVERY
-    | {"MODEL", "--lora", "--data", "--limit", "--frames", "--keep-steps", "--out"}
+    | WEIGHTS
+    | {"MODEL", "--data", "--limit", "--frames", "--keep-steps", "--out"}
     | {"--steps", "--seed", "--guidance", "--negative-prompt", "--solver", "--schedule", "--shift", "--record"},
     "vbvr selftest": EVERY | {"--evalkit", "--python", "--data", "--videos", "--limit"},
     "vbvr score": EVERY | {"--evalkit", "--python", "--data", "--videos", "--limit", "--frames", "--despite-faults"},

@@ -41,7 +41,7 @@ class Decider(AbstractDenoiser):
             self.seen.append(sample)
         return next(index for index, each in enumerate(self.seen) if each is sample), sample.prompt
 
-    def expert(self, grid, step):
+    def expert(self, grid, step, boundary=None):
         return None
 
     def finish(self, latents, condition):

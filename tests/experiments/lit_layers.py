@@ -30,7 +30,7 @@ class Lit(AbstractDenoiser):
     def condition(self, samples, guidance, negative_prompt):
         return samples[0]
 
-    def expert(self, grid, step):
+    def expert(self, grid, step, boundary=None):
         return None
 
     def finish(self, latents, condition):

@@ -2,7 +2,7 @@
 
 `Explorer` is the ideal observer.  `Sudden` draws one solution from the first step on.  `Filler` overlays the solutions
 and settles one latent frame after the other.  `Dreamer` overlays them to the very end of the run but one step, however
-clear its latents have become.  `Waverer` first draws another puzzle's answer.
+clear its latents have become.  `Waverer` first draws what is no answer.  `Foggy` sees nothing but grey, and then all.
 """
 
 import numpy as np
@@ -64,3 +64,10 @@ class Waverer(Planted):
         still = self.encode(sample.first_frame[None])
         both = still + (answers - still).sum(0)
         return (answers[0] if self.done(sigma) > 0.4 else both)[None]
+
+
+class Foggy(Planted):
+    """Sees a grey picture, in which nothing is drawn, and then the whole answer at once."""
+
+    def believe(self, latents, sigma, answers, sample):
+        return (answers[0] if self.done(sigma) > 0.4 else torch.zeros_like(answers[0]))[None]

@@ -35,7 +35,8 @@ class Shaken:
         own = [stepscope.Branch(name, [edit]) for name, edit in edits.items()]
         return own if other is None else [*own, stepscope.Branch("other", sample=other)]
 
-    def recorders(self):
+    def recorders(self, prepared):
+        assert prepared in (None, "ready")
         return ()
 
     def paired(self):

@@ -39,6 +39,7 @@ def flips(result, kind="swap", reading="flip"):
         ("other-prompt", "delta", ONLY),
         ("other-prompt", "mlp", ONLY),
         ("other-prompt", "attn", [0.0] * NUM_LAYERS),
+        ("other-prompt", "cross_attn", [0.0] * NUM_LAYERS),
         ("other-prompt", "residual", FROM_THERE),
         ("other-scene", "delta", ONLY),
         ("other-scene", "residual", [1.0] * NUM_LAYERS),  # one prompt: all that follows is the donor's

@@ -8,6 +8,7 @@ from planted_denoisers import Explorer, Planted
 import stepscope
 from stepscope.analysis import cell_shares
 from stepscope.experiments.commitment.memory import line_up, views
+from stepscope.experiments.commitment.perception import NOTHING_TO_FIND
 from stepscope.tasks.occlusion import PROMPTS, Occlusion, pass_video
 
 STEPS = 6
@@ -77,7 +78,7 @@ def measured(kind, samples, task="occlusion", **dials):
 
 @pytest.fixture(scope="module")
 def recalled():
-    return {kind: measured(kind, count) for kind, count in ((Explorer, 8), (Forgetter, 6), (Loser, 3), (Mixer, 3))}
+    return {kind: measured(kind, count) for kind, count in ((Explorer, 7), (Forgetter, 6), (Loser, 2), (Mixer, 2))}
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +95,13 @@ def test_who_remembers_is_found_out(recalled):
     assert (found["verdict"], found["value"], found["control_passed"]) == ("supported", 1, True)
     assert found["ci95"][0] < 1
     assert recalled[Explorer].metrics["memory"]["emerging"] == {"same": [1] * STEPS}
+    assert recalled[Explorer].metrics["switched"]["picture-switched"]["heeded"] == 0, "it is given the solutions"
 
 
 @pytest.mark.parametrize(("kind", "shown"), [(Loser, "nothing"), (Mixer, "exchanged")])
 def test_who_loses_one_or_mistakes_it_for_the_other_is_found_out(recalled, kind, shown):
     found = claim(recalled[kind], "working-memory")
-    assert (found["verdict"], found["value"]) == ("inconclusive", 0), "three puzzles"
+    assert (found["verdict"], found["value"]) == ("inconclusive", 0), "two puzzles"
     assert recalled[kind].metrics["memory"]["entering"] == {"same": [1] * STEPS}
     assert recalled[kind].metrics["memory"]["emerging"] == {shown: [1] * STEPS}
 
@@ -163,16 +165,24 @@ def test_a_scene_that_comes_out_of_the_fog_as_a_whole_fails_the_control(perceive
 
 def test_the_observer_shows_no_lag(recalled):
     assert claim(recalled[Explorer], "perception-before-action")["value"] == 0
-    goals = stepscope.run("commitment", Explorer(), task="maze-two-goals", samples=2, num_steps=10, dials={"size": 5})
-    assert claim(goals, "perception-before-action")["value"] == 0
-    motion = goals.metrics["perception"]["observer-rollout"]["motion"]
+    turns = stepscope.run("commitment", Explorer(), task="rotate", samples=2, num_steps=10, dials={"answers": 2})
+    assert claim(turns, "perception-before-action")["value"] == 0
+    motion = turns.metrics["perception"]["observer-rollout"]["motion"]
     assert motion["median"] > 0, "it has to choose, and that is no lag"
+
+
+@pytest.mark.parametrize("task", sorted(NOTHING_TO_FIND))
+def test_where_nothing_has_to_be_found_a_lag_is_one_of_choice(task):
+    result = stepscope.run("commitment", Late(), task=task, samples=2, num_steps=2)
+    found = claim(result, "perception-before-action")
+    assert (found["verdict"], found["value"], result.metrics["perception"]) == ("not-tested", None, None)
+    assert "something has to be found before it moves" in found["why"]
 
 
 def test_both_are_in_the_table(recalled):
     rows = recalled[Explorer].table.to_pylist()
-    identities = [row for row in rows if row["metric"] == "identity"]
-    assert len(identities) == 8 * STEPS
+    identities = [row for row in rows if row["metric"] == "identity" and row["branch"] == "clean"]
+    assert len(identities) == 7 * STEPS
     assert {(row["value"], row["text"]) for row in identities} == {(1.0, "same, same")}
     assert {row["strategy"] for row in rows if row["metric"] == "motion_step"} == {"single", "observer-rollout"}
 

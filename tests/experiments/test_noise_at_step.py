@@ -16,6 +16,7 @@ from stepscope.experiments import propagation
 from stepscope.experiments.curves import band_of, lever_arms
 from stepscope.experiments.noise_at_step import NoiseAtStep, ledger
 from stepscope.experiments.sweeps import NULL, noise_seed
+from stepscope.figures.noise_at_step import draw as draw_noise
 
 STEPS, PUZZLES = 6, 4
 MAZES = {"task": "maze-two-goals", "num_steps": STEPS, "dials": {"size": 5}}
@@ -31,11 +32,12 @@ def cells(result, **where):
     return [row for row in rows if all(row[name] == value for name, value in where.items())]
 
 
-def finding(success, *, experts=None, steps=None):
+def finding(success, *, experts=None, steps=None, moved=None):
     """A measured puzzle of one run whose branches ended as told."""
     count = len(success)
     facts = {"steps": steps or list(range(count)), "signal_to_noise": [0.0] * count, "experts": experts}
-    return Finding(facts, [{"clean": {"success": 1.0}, "success": [float(each) for each in success]}], (), 0)
+    run = {"clean": {"success": 1.0}, "success": [float(each) for each in success]}
+    return Finding(facts, [run | {"moved": moved and {"success": [float(each) for each in moved]}}], (), 0)
 
 
 # what is run
@@ -163,10 +165,14 @@ def test_late_noise_leaves_what_the_observer_draws(explored):
     assert max(drawn["mean"][:2]) > 0.1
 
 
-def test_two_experts_are_drawn_and_leave_the_claim_open():
-    model = stepscope.load_model(pipeline("wan2.2-a14b"))
+@pytest.fixture(scope="module")
+def two_experts():
+    return stepscope.load_model(pipeline("wan2.2-a14b"))
+
+
+def test_two_experts_are_drawn_and_leave_the_claim_open(two_experts):
     options = {"task": "maze-two-goals", "num_steps": 3, "dials": {"size": 5, "num_frames": 5}}
-    result = stepscope.run("noise-at-step", model, samples=2, at=":2", layers=[0], **options)
+    result = stepscope.run("noise-at-step", two_experts, samples=2, at=":2", layers=[0], **options)
     (claim,) = result.claims
     assert (claim["id"], claim["verdict"], claim["control_passed"]) == ("middle-step-sensitivity", "inconclusive", None)
     assert "was not run" in claim["why"]
@@ -177,6 +183,43 @@ def test_two_experts_are_drawn_and_leave_the_claim_open():
     assert result.metrics["agreement"]["value"] == 1, "random weights solve nothing, by either reading"
     assert result.metrics["curves"]["kept"] is None, "nor is there an answer to keep"
     assert len(result.metrics["curves"]["progress"]["mean"]) == 2
+
+
+def test_the_boundary_is_moved_in_a_second_sweep(two_experts):
+    options = {"task": "maze-two-goals", "num_steps": 3, "dials": {"size": 5, "num_frames": 5}, "decode": False}
+    result = stepscope.run("noise-at-step", two_experts, samples=2, at=[0, 1], boundary=1.0, **options)
+    moved = result.metrics["moved"]
+    assert (result.metrics["switch"]["step"], moved["switch"]["step"]) == (2, 1)
+    assert result.claims[0]["control_passed"] is True, "random weights solve nothing, whoever answers"
+    branches = {row["branch"] for row in cells(result, metric="knowledge")}
+    assert branches == {
+        "clean",
+        NULL,
+        "step 0",
+        "step 1",
+        *(f"boundary moved{of}" for of in ("", " step 0", " step 1")),
+    }
+    of = {row["branch"]: row["value"] for row in cells(result, metric="knowledge", sample=0)}
+    assert of["boundary moved"] != of["clean"]
+    assert of["boundary moved step 1"] != of["step 1"]
+    draw_noise(result.as_json())
+
+
+def test_one_expert_has_no_boundary(two_experts):
+    with pytest.raises(PlanError, match="a model with one expert"):
+        stepscope.run("noise-at-step", Explorer(), samples=2, boundary=0.5, **MAZES)
+    with pytest.raises(BadInputError, match="boundary came as 2"):
+        stepscope.run("noise-at-step", two_experts, samples=2, boundary=2, **MAZES)
+
+
+@pytest.mark.parametrize(
+    ("moved", "passed", "verdict"),
+    [([1, 1, 0, 0, 1, 1], True, "supported"), ([0, 0, 1, 1, 1, 1], False, "inconclusive")],
+)
+def test_a_peak_that_moves_with_the_boundary_is_no_peak_of_the_middle(moved, passed, verdict):
+    experts = ["high_noise"] * 3 + ["low_noise"] * 3
+    told = ledger.judge([finding([1, 1, 0, 0, 1, 1], experts=experts, moved=moved)] * 200)
+    assert (told.control_passed, told.verdict, told.value) == (passed, verdict, 1)
 
 
 # the claim

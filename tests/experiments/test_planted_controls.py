@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from planted_denoisers import Dreamer, Explorer, Filler, Sudden, Waverer
+from planted_denoisers import Dreamer, Explorer, Filler, Foggy, Sudden, Waverer
 
 import stepscope
 
 STEPS = 10
-KINDS = (Explorer, Sudden, Filler, Dreamer, Waverer)
+KINDS = (Explorer, Sudden, Filler, Dreamer, Waverer, Foggy)
 
 
 def measured(kind, **options):
@@ -110,9 +110,16 @@ def test_who_dreams_on_overlays_more_than_the_observer_where_noise_is_low():
 
 def test_who_wavers_corrects_itself_and_nobody_else(results):
     assert claim(results[Waverer], "self-correction")["value"] == 1
-    for kind in (Explorer, Sudden, Filler, Dreamer):
+    for kind in (Explorer, Sudden, Filler, Dreamer, Foggy):
         assert claim(results[kind], "self-correction")["value"] == 0
     assert results[Waverer].metrics["answer_changes"]["model"]["wrong_to_right"] == 8
+
+
+def test_a_picture_that_clears_was_no_wrong_answer(results):
+    curves = results[Foggy].metrics["curves"]["model"]["knowledge"]["mean"]
+    assert curves[0] > 1 > 1e-9 > curves[-1], "all of the picture comes, from nothing to everything"
+    changes = {"wrong_to_right": 0, "right_to_wrong": 0, "right_to_other": 0}
+    assert results[Foggy].metrics["answer_changes"]["model"] == changes
 
 
 def test_seeds_share_all_of_what_does_not_depend_on_them(results):

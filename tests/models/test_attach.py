@@ -3,10 +3,9 @@
 import pytest
 import tiny
 import torch
-from PIL import Image
+from plain_hooks import ALL_SITES, attached, plainly_hooked
 
 from stepscope.denoise import (
-    SITES,
     AbstractIntervention,
     Address,
     Euler,
@@ -39,50 +38,6 @@ def forward(transformer, taps=None, **options):
         return transformer(**inputs(**options))[0]
 
 
-def hooks(transformer):
-    """Everything in a module tree that attaching could have left behind."""
-    return [
-        (name, sorted(vars(module)), [len(module.__dict__[key]) for key in sorted(vars(module)) if "hooks" in key])
-        for name, module in transformer.named_modules()
-    ]
-
-
-def plainly_hooked(pipeline, sample, latents):
-    """{(step, branch, expert, layer, site): hidden} read with plain hooks in the pipeline's own guided call."""
-    read, forwards, handles = {}, [], []
-    experts = {"high_noise": pipeline.transformer, "low_noise": pipeline.transformer_2}
-    if pipeline.transformer_2 is None:
-        experts = {None: pipeline.transformer}
-    for expert, transformer in experts.items():
-        handles.append(transformer.register_forward_pre_hook(lambda *_: forwards.append(None)))
-
-        def keep(hidden, layer, site, expert=expert):
-            number = len(forwards) - 1
-            read[number // 2, ("cond", "uncond")[number % 2], expert, layer, site] = hidden.clone()
-
-        for layer, block in enumerate(transformer.blocks):
-            sites = {"self_attn": block.attn1, "cross_attn": block.attn2, "mlp": block.ffn, "block": block}
-            handles.append(block.register_forward_pre_hook(lambda _, a, n=layer, keep=keep: keep(a[0], n, "resid_pre")))
-            for site, module in sites.items():
-                handles.append(
-                    module.register_forward_hook(lambda _, __, out, n=layer, s=site, keep=keep: keep(out, n, s))
-                )
-    pipeline(
-        image=Image.fromarray(sample.first_frame),
-        prompt=sample.prompt,
-        height=32,
-        width=32,
-        num_frames=5,
-        num_inference_steps=NUM_STEPS,
-        guidance_scale=3.0,
-        latents=latents,
-        output_type="latent",
-    )
-    for handle in handles:
-        handle.remove()
-    return read
-
-
 @pytest.mark.parametrize("style", tiny.STYLES)
 def test_every_site_reads_what_plain_hooks_read(style, tiny_sample):
     pipeline = tiny.pipeline(style)
@@ -96,38 +51,40 @@ def test_every_site_reads_what_plain_hooks_read(style, tiny_sample):
         seen[address.step, address.cfg_branch, address.expert, address.layer, address.site] = hidden.clone()
 
     run = Run(denoiser, grid, Euler(), [tiny_sample], [3], 3.0)
-    list(steps(run, run.start(latents), [SiteTap(site, observe) for site in SITES]))
-    plain = plainly_hooked(pipeline, tiny_sample, latents)
-    assert len(seen) == NUM_STEPS * 2 * NUM_LAYERS * len(SITES)
+    list(steps(run, run.start(latents), [SiteTap(site, observe) for site in ALL_SITES]))
+    plain = plainly_hooked(pipeline, tiny_sample, latents, NUM_STEPS)
+    assert len(seen) == NUM_STEPS * 2 * NUM_LAYERS * len(ALL_SITES)
     assert seen.keys() == plain.keys()
     assert all(torch.equal(seen[key], plain[key]) for key in seen)
 
 
 def test_observing_leaves_result_and_model_as_they_were():
     transformer = tiny.transformer("wan2.2-a14b")
-    bare, before = forward(transformer), hooks(transformer)
+    bare, before = forward(transformer), attached(transformer)
     seen = []
-    watched = forward(transformer, Taps(tuple(SiteTap(site, lambda h, a: seen.append(a.site)) for site in SITES)))
-    assert seen == list(SITES) * NUM_LAYERS
+    watched = forward(transformer, Taps(tuple(SiteTap(site, lambda h, a: seen.append(a.site)) for site in ALL_SITES)))
+    assert seen == list(ALL_SITES) * NUM_LAYERS
     assert torch.equal(watched, bare)
-    assert hooks(transformer) == before
+    assert attached(transformer) == before
     assert torch.equal(forward(transformer), bare)
 
 
 def test_no_trace_after_an_exception():
     transformer = tiny.transformer("wan2.2-a14b")
-    before = hooks(transformer)
+    before = attached(transformer)
 
     def fail(hidden, address):
         raise ZeroDivisionError
 
-    taps = Taps((SiteTap("resid_pre", fail), SiteTap("mlp", fail)), (lambda address: torch.eye(2, dtype=torch.bool),))
-    with pytest.raises(ZeroDivisionError):
-        forward(transformer, taps)
-    assert hooks(transformer) == before
+    masks = (lambda address: torch.eye(2, dtype=torch.bool),)
+    for site in ALL_SITES:
+        quiet = tuple(SiteTap(each, lambda h, a: None) for each in ALL_SITES if each != site)
+        with pytest.raises(ZeroDivisionError):
+            forward(transformer, Taps((*quiet, SiteTap(site, fail)), masks))
+        assert attached(transformer) == before
 
 
-@pytest.mark.parametrize("site", SITES)
+@pytest.mark.parametrize("site", ALL_SITES)
 def test_an_edit_at_one_layer_and_site_takes_effect_there_only(site):
     transformer = tiny.transformer("wan2.2-a14b")
     before, after = {}, {}
@@ -135,13 +92,13 @@ def test_an_edit_at_one_layer_and_site_takes_effect_there_only(site):
     def into(store):
         return tuple(
             SiteTap(s, lambda h, a: store.update({(a.layer, a.site): h.clone()}))  # observers come after the edit
-            for s in SITES
+            for s in ALL_SITES
         )
 
     forward(transformer, Taps(into(before)))
     forward(transformer, Taps((SiteTap(site, lambda h, a: h * 2 + 1, frozenset({1})), *into(after))))
     changed = {key for key in before if not torch.equal(before[key], after[key])}
-    later = SITES[SITES.index(site) :]
+    later = ALL_SITES[ALL_SITES.index(site) :]
     assert changed == {(1, s) for s in later}
     assert torch.equal(after[1, site], before[1, site] * 2 + 1)
 

@@ -1,4 +1,4 @@
-"""Queries and keys are those with which the attention of every family really works, and can only be watched."""
+"""Queries and keys are those with which the attention of every family really works, and can be watched and edited."""
 
 import pytest
 import tiny
@@ -8,7 +8,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from stepscope.denoise import Euler, Run, SiteTap, Taps, denoise, initial_latents, paper_grid
 from stepscope.errors import PlanError
 from stepscope.models import load
-from stepscope.models.query_key import QueryKeyReader
+from stepscope.models.query_key import QueryKeyDoor
 from stepscope.recorders import CrossFrameAttention
 
 KINDS = {
@@ -89,14 +89,36 @@ def test_watching_changes_nothing_and_leaves_nothing(denoiser):
     assert not any(a._forward_hooks_always_called for a in attentions(denoiser))
 
 
-def test_an_edit_is_refused_and_leaves_nothing(denoiser):
+def test_an_edit_is_what_the_attention_works_with(denoiser):
+    """Without queries every token looks at all alike: the attention puts out the mean of the values."""
+    out = {}
+    blind = SiteTap("self_attn_qk", lambda hidden, address: hidden * torch.tensor([0.0, 1]).reshape(2, 1, 1, 1))
+    keep = SiteTap("self_attn", lambda hidden, address: out.update({address.layer: hidden.clone()}))
+    entered = entering(denoiser)[0]  # what enters the first layer, no edit can reach
+    predict(denoiser, Taps((blind, keep)))
+    attention = attentions(denoiser)[0]
+    mean = attention.to_v(entered).mean(1, keepdim=True)
+    torch.testing.assert_close(out[0], attention.to_out[0](mean).expand_as(out[0]), rtol=1e-4, atol=1e-4)
+
+
+def test_one_branch_can_be_edited_alone(denoiser):
+    def doubled(hidden, address):
+        return hidden * 2 if address.cfg_branch == "uncond" else None
+
+    plain = predict(denoiser, Taps(), guidance=3.0)
+    edited = predict(denoiser, Taps((SiteTap("self_attn_qk", doubled, frozenset({1})),)), guidance=3.0)
+    torch.testing.assert_close(edited.cond, plain.cond, rtol=1e-5, atol=1e-5)
+    assert (edited.clean - plain.clean).abs().max() > 1e-4
+
+
+def test_an_edit_of_another_shape_is_refused_and_leaves_nothing(denoiser):
     heard = []
 
     def edit(hidden, address):
         heard.append(address)
-        return hidden
+        return hidden[:, :1]
 
-    with pytest.raises(PlanError, match="self_attn_qk in layer 0 came to be edited"):
+    with pytest.raises(PlanError, match="An edit of self_attn_qk in layer 0 came as"):
         predict(denoiser, Taps((SiteTap("self_attn_qk", edit),)))
     scaled_dot_product_attention(*torch.ones(3, 1, 1, 2, 2))
     assert len(heard) == 1
@@ -118,6 +140,6 @@ def test_frames_look_at_frames(denoiser):
 
 def test_an_attention_of_its_own_is_refused():
     attention = torch.nn.Linear(2, 2)
-    QueryKeyReader(lambda hidden: None).open_on(attention)
+    QueryKeyDoor(lambda hidden: hidden).open_on(attention)
     with pytest.raises(PlanError, match="Linear does not call PyTorch's scaled_dot_product_attention"):
         attention(torch.ones(1, 2))

@@ -269,6 +269,16 @@ def test_raw_keeps_what_was_asked_for():
     np.testing.assert_array_equal(raw[0, 0], hidden((2, "cond", 1))[0].float().numpy())
 
 
+def test_raw_of_some_tokens_is_one_draw_at_every_place():
+    whole, some = record(Raw()), record(Raw(tokens=5))
+    rows = [np.flatnonzero((whole[0, 0] == row).all(1)).item() for row in some[0, 0]]
+    assert len(set(rows)) == 5
+    np.testing.assert_array_equal(some, whole[:, :, rows])
+    np.testing.assert_array_equal(record(Raw(tokens=TOKENS + 1)), whole)
+    needed = STEPS * LAYERS * 5 * WIDTH * 4
+    assert record(Raw(tokens=5, budget=needed)).nbytes == needed
+
+
 def test_raw_keeps_a_copy():
     recorder, tokens = Raw(), hidden(PLACES[0]).float()
     state = recorder.update(recorder.init(INFO), SiteEvent(event(PLACES[0]).address, tokens))

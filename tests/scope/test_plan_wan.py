@@ -16,6 +16,7 @@ from stepscope.interventions import (
     BlockFrames,
     HoldFrames,
     Jump,
+    MoveBoundary,
     ScaleLayer,
     SkipLayer,
     Swap,
@@ -23,7 +24,7 @@ from stepscope.interventions import (
     SwitchPrompt,
     WrongPlan,
 )
-from stepscope.recorders import Difference, TokenEnergy
+from stepscope.recorders import Difference, Experts, TokenEnergy
 from stepscope.scope import plan_from_json, plan_to_json
 
 N, AT = 4, 2
@@ -38,6 +39,8 @@ EVERY = {
     "blocked": [BlockFrames(AT, "future")],
     "scaled": [ScaleLayer(AT, 1, 0.5, "self_attn")],
     "skipped": [SkipLayer(AT, 0)],
+    "boundary moved": [MoveBoundary(0.5)],
+    "boundary moved, noise": [MoveBoundary(1), AddNoise("renoise", 1)],
     "other words": [SwitchPrompt([1, AT], "a ball rolls down")],
     "other picture": [SwitchCondition(AT, picture(5))],
     "several": [SwitchPrompt(1, "red"), AddNoise("renoise", AT), ScaleLayer(3, 0, 0.9)],
@@ -85,12 +88,32 @@ def test_every_branch_equals_a_full_rerun(model):
         assert trace.model_calls == rerun.model_calls, name
 
 
+def first_step(model, edit):
+    """The first step at which an edit acts."""
+    if not isinstance(edit, MoveBoundary):
+        return min(edit.steps)
+    run = model.run_of(SAMPLE, num_steps=N, seed=0)
+    answers = [[run.denoiser.expert(run.grid, step, at) for step in range(N)] for at in (None, edit.boundary)]
+    return next(step for step, (own, other) in enumerate(zip(*answers, strict=True)) if own != other)
+
+
+def test_the_own_boundary_is_free(model):
+    own = MoveBoundary(model.pipeline.config.boundary_ratio)
+    made = plan(model, [SAMPLE], branches({"own": [own]}), num_steps=N, guidance=1)
+    assert (made.model_calls(), made.naive_calls()) == (N, 2 * N)
+
+
+def test_experts_are_named_as_they_answer(model):
+    moved = model.denoise(SAMPLE, num_steps=N, guidance=1, recorders=[Experts()], interventions=[MoveBoundary(0)])
+    assert set(moved.records["experts"].tolist()) == {"high_noise"}
+
+
 @pytest.mark.parametrize("name", [name for name in EVERY if name != "jump"])
 def test_every_edit_is_felt_and_not_before_its_step(model, name):
     results = plan(model, [SAMPLE], branches({name: EVERY[name]}), num_steps=N, guidance=1).run()
     clean, edited = results[None, 0, "clean"].clean_estimates, results[None, 0, name].clean_estimates
     first = next(step for step in range(N) if not torch.equal(clean[step], edited[step]))
-    assert first == min(step for i in EVERY[name] for step in i.steps)
+    assert first == min(first_step(model, edit) for edit in EVERY[name])
 
 
 @pytest.mark.parametrize("mode", ["replace", "renoise"])

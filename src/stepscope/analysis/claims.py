@@ -117,9 +117,9 @@ _CLAIMS = (
     Claim(
         "working-memory",
         "The model holds on to an object while it is hidden.",
-        "accuracy of the hidden object's look, read where it comes out, minus the share in which a decoy's is read",
+        "share of results with what was first shown minus share with what it was switched to at half of the steps",
         0.1,
-        "of two decoys' looks neither is read more often",
+        "switched from step 0 on, results are what they were switched to; unheeded, two decoys' looks come out alike",
         (-1.0, 1.0),
     ),
     Claim(

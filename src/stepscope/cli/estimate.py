@@ -19,7 +19,8 @@ def run(options: Namespace) -> None:
             f"{options.model} came for an estimate, which reads configurations. A denoiser of your own has none. "
             "Give a diffusers folder, a name or a hub id."
         )
-    from stepscope.models.estimate import OFFLOADS, estimate
+    from stepscope.models.estimate import estimate
+    from stepscope.models.offload import OFFLOADS
 
     if options.offload not in OFFLOADS:
         raise UnknownNameError.of("offload", options.offload, OFFLOADS)

@@ -9,7 +9,7 @@ from typing import Any
 
 from stepscope.cli.output import say
 from stepscope.cli.record import check_question
-from stepscope.cli.settings import settings_of
+from stepscope.cli.settings import reference_of, settings_of
 from stepscope.errors import BadInputError
 
 __all__ = ["run"]
@@ -34,7 +34,7 @@ def run(options: Namespace) -> None:
     started, options.seeds = time.time(), options.seeds or list(default_seeds(options.strategy))
     settings, strategy = settings_of(options), _strategy(options)
     puzzle = puzzles.from_task(options) if options.task else None
-    reference = executors.ModelReference(options.model, options.device, options.dtype, tuple(options.lora or ()))
+    reference = reference_of(options)
     model = reference.load()
     puzzle = puzzle or puzzles.from_picture(options, model)
     asked = {**puzzle.asked, "experiment": "generate", **strategy, "verifier_file": _digest(options.verifier)}

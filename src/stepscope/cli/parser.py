@@ -69,7 +69,7 @@ def _demo(commands: Any) -> None:
 def _record(commands: Any) -> None:
     record = _command(commands, "record", "record every denoising step of a model")
     record.add_argument("model", metavar="MODEL", help="embedded, a diffusers folder, a hub id, or FILE.py:NAME")
-    _lora(record)
+    _weights(record)
     _what(record.add_argument_group("what to solve: a puzzle, or a picture of your own"))
     _how(record.add_argument_group("how to denoise; what is left out is the model's own"))
     _overwrite(record)
@@ -81,6 +81,7 @@ def _run(commands: Any) -> None:
     run.epilog = "An experiment's own options follow, as in --mode renoise; `stepscope experiments` lists them."
     run.add_argument("experiment", metavar="EXPERIMENT", help="one of `stepscope experiments`")
     run.add_argument("model", metavar="MODEL", help="embedded, a diffusers folder, a hub id, or FILE.py:NAME")
+    _weights(run)
     puzzles = run.add_argument_group("on which puzzles")
     puzzles.add_argument("--task", metavar="T", required=True, help="a task of `stepscope tasks`, or FILE.py:NAME")
     puzzles.add_argument("--samples", metavar="M", type=int, default=8, help="number of puzzles (default: %(default)s)")
@@ -95,6 +96,9 @@ def _run(commands: Any) -> None:
         action="append",
         help="an option of the experiment whose name the command takes, as in steps=[2,4]",
     )
+    run.add_argument(
+        "--chunk", metavar="K", type=int, help="rows in a model call (default: 1 on a CPU, else by its size)"
+    )
     run.add_argument("--dry-run", action="store_true", help="say how many model calls it takes, and stop")
     run.add_argument("--out", metavar="DIR", help="where it goes; the same command resumes")
 
@@ -102,7 +106,7 @@ def _run(commands: Any) -> None:
 def _generate(commands: Any) -> None:
     generate = _command(commands, "generate", "one answer by a strategy over seeds, and the model calls that it takes")
     generate.add_argument("model", metavar="MODEL", help="embedded, a diffusers folder, a hub id, or FILE.py:NAME")
-    _lora(generate)
+    _weights(generate)
     _what(generate.add_argument_group("what to solve: a puzzle, or a picture of your own"))
     group = generate.add_argument_group("which strategy; unless seeds are named, of 1, 3 (ensemble) or 8 seeds")
     strategies = ("single", "ensemble", "prune", "best-of")
@@ -166,10 +170,8 @@ def _estimate(commands: Any) -> None:
     estimate.add_argument("--frames", metavar="T", type=int, help="number of frames of the video")
     estimate.add_argument("--height", metavar="Y", type=int, help="height of the video, pixels")
     estimate.add_argument("--width", metavar="X", type=int, help="width of the video, pixels")
-    estimate.add_argument(
-        "--offload", metavar="O", default="none", help="none, model or group: what waits on the CPU (default: none)"
-    )
-    estimate.add_argument("--revision", metavar="R", help="revision of a hub id")
+    _offload(estimate)
+    _revision(estimate)
     estimate.add_argument("--timed", action="store_true", help="load the model and time one step on --device")
 
 
@@ -184,7 +186,7 @@ def _vbvr(commands: Any) -> None:
     export.add_argument("--out", metavar="DIR", required=True, help="where the questions go")
     generate = _action(actions, "generate", "let a model answer every question of a ground truth")
     generate.add_argument("model", metavar="MODEL", help="embedded, a diffusers folder, a hub id, or FILE.py:NAME")
-    _lora(generate)
+    _weights(generate)
     _ground_truth(generate)
     generate.add_argument("--frames", metavar="T", type=int, help="number of frames of the videos")
     _how(generate.add_argument_group("how to denoise; what is left out is the model's own"))
@@ -249,13 +251,26 @@ def _seed(group: Any, *also: str) -> None:
     )
 
 
-def _lora(command: Any) -> None:
-    command.add_argument(
+def _weights(command: Any) -> None:
+    group = command.add_argument_group("which weights, and where they wait")
+    group.add_argument(
         "--lora",
         metavar="EXPERT=FILE",
         type=words.lora,
         action="append",
         help="safetensors to merge into high_noise or low_noise, or transformer where there is one",
+    )
+    _revision(group)
+    _offload(group)
+
+
+def _revision(group: Any) -> None:
+    group.add_argument("--revision", metavar="R", help="revision of a hub id")
+
+
+def _offload(group: Any) -> None:
+    group.add_argument(
+        "--offload", metavar="O", default="none", help="none, model or group: what waits on the CPU (default: none)"
     )
 
 

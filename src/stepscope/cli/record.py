@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 
-from stepscope.cli.settings import settings_of
+from stepscope.cli.settings import reference_of, settings_of
 from stepscope.errors import BadInputError
 
 __all__ = ["check_question", "run"]
@@ -14,13 +14,12 @@ _OF_A_PICTURE = ("prompt",)
 def run(options: Namespace) -> None:
     """Record; whatever words alone can tell wrong is refused before torch is imported."""
     check_question(options)
-    from stepscope import executors
     from stepscope.cli import puzzles
     from stepscope.cli.recording import carry_out
 
     settings = settings_of(options)
     puzzle = puzzles.from_task(options) if options.task else None
-    reference = executors.ModelReference(options.model, options.device, options.dtype, tuple(options.lora or ()))
+    reference = reference_of(options)
     model = reference.load()
     carry_out(options, puzzle or puzzles.from_picture(options, model), model, reference, settings)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stepscope.cli.output import progress, say
-from stepscope.cli.settings import settings_of
+from stepscope.cli.settings import reference_of, settings_of
 from stepscope.errors import BadInputError
 
 __all__ = ["run"]
@@ -16,19 +16,19 @@ def run(options: Namespace) -> None:
     _check(options)
     from stepscope import experiments
     from stepscope.cli.puzzles import load_task
-    from stepscope.executors import ModelReference
 
     experiment, task = experiments.get(options.experiment, **options.choices), load_task(options.task)
     settings = settings_of(options)
     question = experiments.ask(
         experiment,
-        ModelReference(options.model, options.device, options.dtype).load(),
+        reference_of(options).load(),
         task=task,
         samples=options.samples,
         seeds=options.seeds,
         settings=settings,
         split=options.split,
         dials=dict(options.dial or ()),
+        chunk=options.chunk,
     )
     calls = question.calls
     opening = f"{experiment.name} on {task.name}: {_plan(options)}, {calls['planned']} model calls planned"

@@ -1,4 +1,4 @@
-"""The options that say how to denoise, as settings; what `record`, `run` and `vbvr generate` share."""
+"""The options that say which model and how to denoise, as values; what every command with a run shares."""
 
 from argparse import Namespace
 from typing import TYPE_CHECKING
@@ -6,9 +6,23 @@ from typing import TYPE_CHECKING
 from stepscope.cli.words import listed
 
 if TYPE_CHECKING:
-    from stepscope.executors import Settings
+    from stepscope.executors import ModelReference, Settings
 
-__all__ = ["settings_of"]
+__all__ = ["reference_of", "settings_of"]
+
+
+def reference_of(options: Namespace) -> "ModelReference":
+    """The model of a command line."""
+    from stepscope.executors import ModelReference
+
+    return ModelReference(
+        options.model,
+        device=options.device,
+        dtype=options.dtype,
+        loras=tuple(options.lora or ()),
+        revision=options.revision,
+        offload=options.offload,
+    )
 
 
 def settings_of(options: Namespace) -> "Settings":

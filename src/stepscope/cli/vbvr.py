@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from stepscope.cli.output import progress, say
-from stepscope.cli.settings import settings_of
+from stepscope.cli.settings import reference_of, settings_of
 from stepscope.errors import BadInputError
 
 __all__ = ["run"]
@@ -53,14 +53,13 @@ def _export(options: Namespace) -> None:
 
 
 def _generate(options: Namespace) -> None:
-    from stepscope import executors
     from stepscope.executors.vbvr_generate import generate
 
     truth = _truth(options)
     settings = settings_of(options)
     if settings.recorders and not options.keep_steps:
         raise BadInputError("--record came without --keep-steps. Records are kept with the steps. Give both.")
-    reference = executors.ModelReference(options.model, options.device, options.dtype, tuple(options.lora or ()))
+    reference = reference_of(options)
     model = reference.load()
     with progress(len(truth.samples) * len(options.seeds), "videos") as tick:
         made = generate(

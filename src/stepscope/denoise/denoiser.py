@@ -26,7 +26,7 @@ __all__ = ["SITES", "AbstractDenoiser", "Address", "Input", "Prediction", "SiteT
 Site = Literal["resid_pre", "self_attn_qk", "self_attn", "cross_attn", "mlp", "block"]
 CfgBranch = Literal["cond", "uncond"]
 SITES: tuple[Site, ...] = ("resid_pre", "self_attn", "cross_attn", "mlp", "block")
-"""Sites of hidden states [B, L, D]; `self_attn_qk`, queries and keys, can be watched besides."""
+"""Sites of hidden states [B, L, D]; besides them `self_attn_qk`, queries and keys."""
 
 
 @runtime_checkable
@@ -77,7 +77,7 @@ class SiteTap:
     """A function on one site of some layers: returns None to observe, or a tensor to put in its place.
 
     Attributes:
-        site: one of `SITES`, or `self_attn_qk` for queries and keys [B, 2, heads, L, d], which can only be observed.
+        site: one of `SITES`, or `self_attn_qk` for queries and keys, [B, 2, heads, L, d].
         function: called as function(hidden [B, L, D], address) -> hidden or None.
         layers: layer indices, None for all.
     """
@@ -98,13 +98,15 @@ class Taps:
     Attributes:
         sites: edits first, then observers; they are called in this order.
         masks: called as mask(address) -> bool [F, F] or None; True where a query frame (row) may see a key frame.
+        boundary: the noise level at which one expert hands over to the other; None for the model's own.
     """
 
     sites: tuple[SiteTap, ...] = ()
     masks: tuple[Callable[[Address], torch.Tensor | None], ...] = ()
+    boundary: float | None = None
 
     def __bool__(self) -> bool:
-        return bool(self.sites or self.masks)
+        return bool(self.sites or self.masks) or self.boundary is not None
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,14 @@ class AbstractDenoiser(ABC):
     def condition(self, samples: Sequence[Input], guidance: float, negative_prompt: str | None) -> Any:
         """Encode prompts and first frames, once for a run; opaque to the engine."""
 
+    def collate(self, conditions: Sequence[Any]) -> Any | None:
+        """The condition of several samples, a row each, from those of single samples of one size, encoded already.
+
+        None (the default) if they cannot be laid side by side: then whoever wants these rows in one call encodes the
+        samples anew, together.
+        """
+        return None
+
     def begin(self, latents: LatentsBatch, grid: Grid) -> LatentsBatch:
         """Noise of unit variance as the latents of step 0; the noise itself where the path begins at sigma 1."""
         return latents
@@ -160,8 +170,8 @@ class AbstractDenoiser(ABC):
         raise PlanError("Schedule 'pipeline' was asked for. This model has no scheduler. Choose 'paper'.")
 
     @abstractmethod
-    def expert(self, grid: Grid, step: int) -> str | None:
-        """Which expert answers at `step`."""
+    def expert(self, grid: Grid, step: int, boundary: float | None = None) -> str | None:
+        """Which expert answers at `step`, None if there is but one; `boundary` as in `Taps`."""
 
     @abstractmethod
     def predict(

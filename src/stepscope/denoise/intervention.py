@@ -7,6 +7,7 @@ An intervention is a frozen dataclass: printable, comparable, serialisable.  It 
     sample      the prompt and first frame that the model is given from some step on
     site        what a layer puts out
     attention   which latent frames may see which in a layer's self-attention
+    expert      where one expert hands over to the other
     prediction  what the model says in the end (only exchanges between branches)
 
 Of size zero it is the identity, costs nothing and declares no jump.
@@ -26,7 +27,7 @@ from stepscope.shapes import Frames, Latents, LatentsBatch
 __all__ = ["AbstractExchange", "AbstractIntervention", "Lent", "View", "no_codec"]
 
 Lent = Mapping[tuple[str, int | None, str | None], torch.Tensor]
-"""What a donor put out in the step: hidden [1, L, D] by (CFG branch, layer, site)."""
+"""What a donor put out in the step: hidden [B, L, D], a row for each row of the call, by (CFG branch, layer, site)."""
 
 
 def no_codec(frames: Frames) -> Latents:
@@ -61,7 +62,7 @@ class AbstractIntervention(ABC):
     """An edit of a run. Implementations are frozen dataclasses that override what they reach.
 
     Attributes:
-        reaches: which of `latents`, `condition`, `prompt`, `site`, `attention`, `prediction` it edits.
+        reaches: which of `latents`, `condition`, `prompt`, `site`, `attention`, `expert`, `prediction` it edits.
         sites: the sites of layers that `edit_site` wants to be called on.
     """
 
@@ -100,6 +101,10 @@ class AbstractIntervention(ABC):
 
     def attention_mask(self, address: Address) -> torch.Tensor | None:
         """Bool [F, F], True where a query frame (row) may see a key frame (column); None leaves all visible."""
+        return None
+
+    def expert_boundary(self) -> float | None:
+        """The noise level at which one expert hands over to the other; None leaves the model's own."""
         return None
 
 

@@ -19,6 +19,7 @@ from stepscope.denoise.recorder import PairedRecorder, Recorder, RunInfo, StepEv
 from stepscope.denoise.schedule import Grid
 from stepscope.denoise.solver import AbstractSolver
 from stepscope.denoise.state import DenoisingState
+from stepscope.errors import PlanError
 from stepscope.shapes import Frames, Latents, LatentsBatch
 
 __all__ = ["Conditions", "Run", "Step", "denoise", "denoise_pair", "edits_of", "steps"]
@@ -65,7 +66,17 @@ class Run:
 
     def active(self, step: int) -> list[AbstractIntervention]:
         """The interventions that act at `step`."""
-        return [i for i in self.interventions if not i.is_zero and i.acts_at(step, self.grid.num_steps)]
+        acting = [i for i in self.interventions if not i.is_zero and i.acts_at(step, self.grid.num_steps)]
+        return [i for i in acting if "expert" not in i.reaches or self._hands_over(i, step)]
+
+    def _hands_over(self, intervention: AbstractIntervention, step: int) -> bool:
+        """Whether another expert answers at `step` than the model's own choice."""
+        own = self.denoiser.expert(self.grid, step)
+        if own is None:
+            raise PlanError(
+                f"{intervention!r} came for a model with one expert. It moves the boundary between two. Leave it out."
+            )
+        return self.denoiser.expert(self.grid, step, intervention.expert_boundary()) != own
 
 
 @dataclass
@@ -97,7 +108,7 @@ class Step:
             grid.sigma(state.step),
             run.samples,
             run.seeds,
-            lambda: self.predict(unedited, state.step, Taps()).clean,
+            lambda: self.predict(unedited, state.step, Taps(boundary=edits_of(run, state.step).boundary)).clean,
             run.encode,
         )
         for editor in editors:
@@ -114,7 +125,7 @@ class Step:
         if following.step == run.grid.num_steps:
             final = run.denoiser.finish(following.latents, self.conditions.at(state.step))
             following = replace(following, latents=final)
-        return _event(run, state, prediction, following, self.calls), following
+        return _event(run, state, prediction, following, self.calls, edits.boundary), following
 
 
 @dataclass
@@ -181,15 +192,24 @@ def edits_of(run: Run, step: int) -> Taps:
     """What the interventions of a run attach to the insides of the model at `step`."""
     active = run.active(step)
     sites = tuple(tap for i in active if "site" in i.reaches for tap in i.site_taps())
-    return Taps(sites, tuple(i.attention_mask for i in active if "attention" in i.reaches))
+    masks = tuple(i.attention_mask for i in active if "attention" in i.reaches)
+    boundaries = [i.expert_boundary() for i in active if "expert" in i.reaches]
+    return Taps(sites, masks, boundaries[-1] if boundaries else None)
 
 
-def _event(run: Run, state: DenoisingState, prediction: Prediction, following: DenoisingState, calls: int) -> StepEvent:
+def _event(
+    run: Run,
+    state: DenoisingState,
+    prediction: Prediction,
+    following: DenoisingState,
+    calls: int,
+    boundary: float | None,
+) -> StepEvent:
     """What recorders are told of a step."""
     return StepEvent(
         step=state.step,
         sigma=run.grid.sigma(state.step),
-        expert=run.denoiser.expert(run.grid, state.step),
+        expert=run.denoiser.expert(run.grid, state.step, boundary),
         latents=state.latents,
         clean=prediction.clean,
         cond=prediction.cond,

@@ -53,9 +53,9 @@ class Rehearsal(AbstractDenoiser):
         for sample in samples:
             self.model.latents_shape(sample)
 
-    def expert(self, grid: Grid, step: int) -> str | None:
+    def expert(self, grid: Grid, step: int, boundary: float | None = None) -> str | None:
         """That of the model."""
-        return self.model.expert(grid, step)
+        return self.model.expert(grid, step, boundary)
 
     def predict(
         self, latents: LatentsBatch, step: int, grid: Grid, condition: Any, guidance: float, taps: Taps

@@ -15,6 +15,7 @@ whatever a pipeline's own scheduler does; it is built in `models`.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -42,14 +43,19 @@ class Grid:
     timesteps: torch.Tensor
     shift: float | None = None
 
-    @property
+    @cached_property
     def num_steps(self) -> int:
         """N, the number of steps."""
         return len(self.timesteps)
 
     def sigma(self, step: int) -> float:
         """The noise level at which `step` begins; `sigma(N)` is where the run ends."""
-        return float(self.sigmas[step])
+        return self._levels[step]
+
+    @cached_property
+    def _levels(self) -> list[float]:
+        """The sigmas as numbers: asked for many times a step, wherever the tensor lies."""
+        return self.sigmas.tolist()
 
 
 def paper_grid(num_steps: int, shift: float) -> Grid:

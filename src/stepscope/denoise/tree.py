@@ -1,13 +1,14 @@
-"""A tree of forks: branches of one run advance together, and what they share is computed once.
+"""Trees of forks: branches advance together, what they share is computed once, and trees stand side by side.
 
     at step k      branches from one start whose active interventions agree at steps 0 … k are one node
     trunk          the node without interventions; noise at each of N steps costs N + N(N+1)/2 predictions, not N(N+1)
+    forest         trees of several puzzles, each step of all of them asked in the same chunks
 
 A node takes a step by the same code as the plain loop, so on a CPU (chunk 1) a branch equals a full rerun bit for bit,
-whatever stands beside it.  Fork, edit, predict (in chunks, see `shared`), solve; exchanges of hidden states come last
+whatever stands beside it.  Fork, edit, predict (in chunks, see `chunks`), solve; exchanges of hidden states come last
 in a step, when what their donors put out is known.  A donor that itself takes hidden states in the same step lends
-those that it would have put out without taking: that costs one more call.  All forks of a tree share model, solver and
-number of steps, and start at the same one.
+those that it would have put out without taking: that costs one more call.  All forks share model, solver and number of
+steps, and start at the same one.
 """
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence, Set
@@ -16,15 +17,18 @@ from typing import Any
 
 import torch
 
+from stepscope.denoise.chunks import Asked, Chunks
 from stepscope.denoise.denoiser import Address, Prediction, Site, SiteTap
 from stepscope.denoise.folds import Folds
 from stepscope.denoise.intervention import AbstractExchange, AbstractIntervention, Lent
 from stepscope.denoise.loop import Conditions, Run, Step, edits_of
 from stepscope.denoise.recorder import PairedRecorder, Recorder, StepEvent
-from stepscope.denoise.shared import Asked, SharedDenoiser
+from stepscope.denoise.shared import SharedDenoiser
 from stepscope.denoise.state import DenoisingState
 
-__all__ = ["Fork", "Leaf", "grow"]
+__all__ = ["Fork", "Leaf", "Tree", "grow", "grow_forest"]
+
+_INSIDE = frozenset({"site", "attention", "expert"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,14 +62,33 @@ class Leaf:
     records: Mapping[str, Any]
 
 
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """Branches that are compared and exchange with each other, and what is recorded of them.
+
+    Attributes:
+        forks: the branches.
+        recorders: folds over each.
+        paired: folds over each beside the one that it is compared with.
+    """
+
+    forks: Sequence[Fork]
+    recorders: Sequence[Recorder] = ()
+    paired: Sequence[PairedRecorder] = ()
+
+
+Grown = tuple[dict[Hashable, Leaf], int]
+"""{name: leaf} of a tree, and the model calls that it really took."""
+
+
 def grow(
     forks: Sequence[Fork],
     recorders: Sequence[Recorder] = (),
     paired: Sequence[PairedRecorder] = (),
     chunk: int = 1,
     stop: int | None = None,
-) -> tuple[dict[Hashable, Leaf], int]:
-    """Run all branches: {name: leaf}, and the model calls that this really took.
+) -> Grown:
+    """Run all branches of one tree: {name: leaf}, and the model calls that this really took.
 
     Args:
         forks: the branches.
@@ -74,20 +97,68 @@ def grow(
         chunk: rows in every model call.
         stop: the step before which all halt, to go on from their leaves' `end`; None for the end of the grid.
     """
-    run = forks[0].run
-    shared = SharedDenoiser(run.denoiser, chunk)
-    nodes = list(_roots(forks, shared, recorders))
-    pairs = {fork.name: {pair.name: pair.init(fork.run.info) for pair in paired} for fork in forks}
-    for step in range(forks[0].start.step, run.grid.num_steps if stop is None else stop):
-        nodes = _taken([_Stride(part, step) for node in nodes for part in node.parts(step)], shared)
-        _compare(nodes, pairs, paired)
-        shared.forget()
-    leaves: dict[Hashable, Leaf] = {}
-    for node in nodes:
-        for fork in node.forks:
-            compared = {pair.name: pair.finish(pairs[fork.name][pair.name]) for pair in paired}
-            leaves[fork.name] = Leaf(node.events, node.state, {**node.folds.finish(), **compared})
-    return leaves, shared.model_calls
+    (grown,) = grow_forest([Tree(forks, recorders, paired)], chunk, stop)
+    return grown
+
+
+def grow_forest(trees: Sequence[Tree], chunk: int = 1, stop: int | None = None) -> list[Grown]:
+    """Run all branches of several trees side by side, as `grow` would run each.
+
+    Args:
+        trees: trees on one model, with the same number of steps.
+        chunk: rows in every model call, of whichever tree.
+        stop: the step before which all halt; None for the end of the grid.
+    """
+    first = trees[0].forks[0]
+    chunks = Chunks(first.run.denoiser, chunk)
+    forest = [_Growing(tree, chunks) for tree in trees]
+    for step in range(first.start.step, first.run.grid.num_steps if stop is None else stop):
+        _taken([stride for growing in forest for stride in growing.strides(step)], chunks)
+        for growing in forest:
+            growing.advance()
+        chunks.forget()
+    return [growing.grown() for growing in forest]
+
+
+class _Growing:
+    """A tree, and how far it has come."""
+
+    def __init__(self, tree: Tree, chunks: Chunks) -> None:
+        self.tree, self.shared = tree, SharedDenoiser(chunks)
+        self.nodes = list(_roots(tree, self.shared))
+        self.pairs = {fork.name: {pair.name: pair.init(fork.run.info) for pair in tree.paired} for fork in tree.forks}
+        self.taking: list[_Stride] = []
+
+    def strides(self, step: int) -> "list[_Stride]":
+        """The step that each node is about to take."""
+        self.taking = [_Stride(part, step, self.shared) for node in self.nodes for part in node.parts(step)]
+        lenders = {fork.name: stride for stride in self.taking for fork in stride.node.forks}
+        for stride in self.taking:
+            stride.meet(lenders)
+        return self.taking
+
+    def advance(self) -> None:
+        """Stand behind the step that was taken."""
+        self.nodes, self.taking = [stride.after() for stride in self.taking], []
+        self.shared.forget()
+        self.compare()
+
+    def compare(self) -> None:
+        """Fold the step into the paired recorders of every fork."""
+        events = {fork.name: node.events[-1] for node in self.nodes for fork in node.forks}
+        for fork in self.tree.forks if self.tree.paired else ():
+            first, states = events[fork.name if fork.against is None else fork.against], self.pairs[fork.name]
+            for pair in self.tree.paired:
+                states[pair.name] = pair.update(states[pair.name], first, events[fork.name])
+
+    def grown(self) -> Grown:
+        """Every leaf, and the calls."""
+        leaves: dict[Hashable, Leaf] = {}
+        for node in self.nodes:
+            for fork in node.forks:
+                compared = {pair.name: pair.finish(self.pairs[fork.name][pair.name]) for pair in self.tree.paired}
+                leaves[fork.name] = Leaf(node.events, node.state, {**node.folds.finish(), **compared})
+        return leaves, self.shared.model_calls
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,8 +182,10 @@ class _Node:
             else:
                 members.append(fork)
         for active, members in groups:
+            acting = tuple(active)
+            run = self.run if acting == self.run.interventions else replace(self.run, interventions=acting)
             folds = self.folds if len(groups) == 1 else self.folds.forked()
-            yield replace(self, forks=tuple(members), run=replace(self.run, interventions=tuple(active)), folds=folds)
+            yield replace(self, forks=tuple(members), run=run, folds=folds)
 
     def donors(self, exchange: AbstractExchange) -> list[Hashable]:
         """The forks that an exchange of this node borrows from."""
@@ -120,54 +193,76 @@ class _Node:
 
 
 class _Stride:
-    """One node taking one step: edited, asked, moved."""
+    """One node taking one step: edited, asked, told, moved."""
 
-    def __init__(self, node: _Node, step: int) -> None:
-        self.node, self.run, self.state = node, node.run, node.state
+    def __init__(self, node: _Node, step: int, shared: SharedDenoiser) -> None:
+        self.node, self.run, self.state, self.shared = node, node.run, node.state, shared
         self.now = Step(self.run, step, Conditions(self.run))
         self.edits = edits_of(self.run, step)
         self.exchanges = tuple(i for i in self.run.interventions if isinstance(i, AbstractExchange))
-        self.borrows = any(exchange.places(self.run.denoiser.num_layers) for exchange in self.exchanges)
+        self.borrows = any(self._places(exchange) for exchange in self.exchanges)
         self.loan = _Loan()
+        self.donors: list[tuple[AbstractExchange, list[_Stride]]] = []
+        self.told: Prediction | None = None
 
     @property
     def late(self) -> bool:
         """Whether an edit of its latents may want an estimate that another node is about to be told."""
         return any(i.asks_estimate for i in self.run.interventions)
 
-    def edit(self, lenders: "_Lenders") -> None:
+    def meet(self, lenders: "Mapping[Hashable, _Stride]") -> None:
+        """Know the strides of its donors, and tell them what they shall lend."""
+        for exchange in self.exchanges:
+            donors, places = [lenders[donor] for donor in self.node.donors(exchange)], self._places(exchange)
+            self.donors.append((exchange, donors))
+            for donor in donors:
+                donor.loan.places |= places
+
+    def edit(self) -> None:
         """Edit the latents."""
         latents = self.node.state.latents
-        for exchange in self.exchanges:
-            lent = [lenders[donor].node.state.latents for donor in self.node.donors(exchange)]
-            latents = exchange.exchange_latents(latents, lent)
+        for exchange, donors in self.donors:
+            latents = exchange.exchange_latents(latents, [donor.node.state.latents for donor in donors])
         self.state = self.now.edited(replace(self.node.state, latents=latents))
 
-    def asked(self, observers: Sequence[SiteTap], taps: Sequence[SiteTap] = ()) -> Asked:
-        """The row to be predicted; `taps` are the edits that exchanges add to those of other interventions."""
-        inside = tuple(i for i in self.run.interventions if i.reaches & {"site", "attention"})
-        edits = replace(self.edits, sites=(*self.edits.sites, *taps))
-        inputs = self.now.conditions.at(self.now.step)
-        return Asked(self.state.latents, self.run.grid, inputs, edits, observers, None if self.borrows else inside)
+    def asked(self) -> Asked:
+        """The row to be predicted: recorders look, and borrowers take what they are lent."""
+        if not self.borrows:
+            return self._row((*self.node.folds.observers(), *self.loan.taps()))
+        lent = [
+            (exchange, [donor.loan.shown(self._places(exchange)) for donor in donors])
+            for exchange, donors in self.donors
+        ]
+        return self._row(self.node.folds.observers(), lent)
 
-    def observers(self) -> tuple[SiteTap, ...]:
-        """Its recorders, and what keeps a loan for others unless it borrows itself."""
-        return (*self.node.folds.observers(), *(() if self.borrows else self.loan.taps()))
+    def asked_to_lend(self) -> Asked:
+        """The row of a borrower that is to show what it would put out otherwise."""
+        return self._row(self.loan.taps())
 
-    def after(self, told: Mapping[int, Prediction], lenders: "_Lenders") -> _Node:
-        """The node behind the step, given what the model told each stride."""
-        prediction = told[id(self)]
+    def after(self) -> _Node:
+        """The node behind the step, when all have been told."""
+        prediction = _known(self.told)
         self.now.calls += prediction.model_calls
-        for exchange in self.exchanges:
-            lent = [told[id(lenders[donor])] for donor in self.node.donors(exchange)]
+        for exchange, donors in self.donors:
+            lent = [_known(donor.told) for donor in donors]
             prediction = exchange.exchange_prediction(prediction, lent, self.now.run.grid.sigma(self.now.step))
         event, following = self.now.taken(self.state, prediction, self.edits)
         self.node.folds.update(event)
         return replace(self.node, state=following, events=(*self.node.events, event))
 
+    def _row(self, observers: Sequence[SiteTap], lent: Sequence[tuple[AbstractExchange, Sequence[Lent]]] = ()) -> Asked:
+        inside = [i for i in self.run.interventions if i.reaches & _INSIDE and not isinstance(i, AbstractExchange)]
+        alike = (inside, [exchange for exchange, _ in lent])
+        inputs = self.now.conditions.at(self.now.step)
+        return Asked(self.state.latents, self.run.grid, inputs, self.edits, observers, alike, lent)
 
-_Lenders = Mapping[Hashable, _Stride]
-"""The stride of every fork."""
+    def _places(self, exchange: AbstractExchange) -> frozenset[tuple[Site, int]]:
+        return exchange.places(self.run.denoiser.num_layers)
+
+
+def _known(told: Prediction | None) -> Prediction:
+    assert told is not None, "a node was not asked about"
+    return told
 
 
 @dataclass(eq=False)
@@ -176,7 +271,6 @@ class _Loan:
 
     places: set[tuple[Site, int]] = field(default_factory=set)
     hidden: dict[tuple[str, int | None, str | None], torch.Tensor] = field(default_factory=dict)
-    granted: bool = False
 
     def taps(self) -> tuple[SiteTap, ...]:
         """The observers that fill it."""
@@ -190,66 +284,50 @@ class _Loan:
         self.hidden[address.cfg_branch, address.layer, address.site] = hidden.detach().clone()
 
 
-def _roots(forks: Sequence[Fork], shared: SharedDenoiser, recorders: Sequence[Recorder]) -> Iterator[_Node]:
+def _roots(tree: Tree, shared: SharedDenoiser) -> Iterator[_Node]:
     """One node for each start."""
     starts: dict[int, list[Fork]] = {}
-    for fork in forks:
+    for fork in tree.forks:
         starts.setdefault(id(fork.start), []).append(fork)
     for members in starts.values():
-        run = replace(members[0].run, denoiser=shared, interventions=())
-        yield _Node(tuple(members), run, members[0].start, Folds.begun(recorders, run.info))
+        first = members[0]
+        run = replace(first.run, denoiser=shared, grid=shared.chunks.grid(first.run.grid), interventions=())
+        yield _Node(tuple(members), run, first.start, Folds.begun(tree.recorders, run.info))
 
 
-def _taken(strides: Sequence[_Stride], shared: SharedDenoiser) -> list[_Node]:
-    """All nodes behind the step: trunks first, then those that need to know what trunks were told, borrowers last."""
-    lenders = _lenders(strides)
-    told: dict[int, Prediction] = {}
-
-    def ask(rows: Mapping[int, Asked]) -> None:
-        told.update(zip(rows, shared.predict_together(list(rows.values()), strides[0].now.step), strict=True))
-
+def _taken(strides: Sequence[_Stride], chunks: Chunks) -> None:
+    """Tell all nodes: trunks first, then those that need to know what trunks were told, borrowers last."""
     for late in (False, True):
         wave = [stride for stride in strides if stride.late == late]
         for stride in wave:
-            stride.edit(lenders)
-        ask({id(s): s.asked(s.observers()) for s in wave if not s.borrows})
-    for stride in strides:
-        if stride.borrows:
-            ask({id(stride): _borrowed(stride, lenders, shared)})
-    return [stride.after(told, lenders) for stride in strides]
+            stride.edit()
+        _tell([stride for stride in wave if not stride.borrows], chunks)
+    borrowers = [stride for stride in strides if stride.borrows]
+    _lend(borrowers, chunks)
+    _tell(borrowers, chunks)
 
 
-def _lenders(strides: Sequence[_Stride]) -> _Lenders:
-    """The stride of every fork, its loan told what others want."""
-    strides_of = {fork.name: stride for stride in strides for fork in stride.node.forks}
-    for stride in strides:
-        for exchange in stride.exchanges:
-            for donor in stride.node.donors(exchange):
-                strides_of[donor].loan.places |= exchange.places(stride.run.denoiser.num_layers)
-    return strides_of
+def _tell(strides: Sequence[_Stride], chunks: Chunks) -> None:
+    """Ask for the predictions with which nodes go on."""
+    rows = [stride.asked() for stride in strides]
+    for stride, prediction in zip(strides, _answers(strides, rows, chunks), strict=True):
+        stride.told = prediction
 
 
-def _borrowed(stride: _Stride, lenders: _Lenders, shared: SharedDenoiser) -> Asked:
-    """The row of a node that borrows; a donor that borrows too is asked once what it would put out otherwise."""
-    taps: list[SiteTap] = []
-    donors = {exchange: [lenders[donor] for donor in stride.node.donors(exchange)] for exchange in stride.exchanges}
-    for donor in dict.fromkeys(donor for several in donors.values() for donor in several):
-        if donor.borrows and not donor.loan.granted:
-            (extra,) = shared.predict_together([donor.asked(donor.loan.taps())], donor.now.step)
-            stride.now.calls += extra.model_calls
-            donor.loan.granted = True
-    for exchange, several in donors.items():
-        places = exchange.places(shared.num_layers)
-        taps += exchange.taps([donor.loan.shown(places) for donor in several])
-    return stride.asked(stride.observers(), taps)
+def _lend(borrowers: Sequence[_Stride], chunks: Chunks) -> None:
+    """Ask donors that borrow too, once, what they would put out otherwise; who named one first pays for it."""
+    payers: dict[_Stride, _Stride] = {}
+    for stride in borrowers:
+        for donor in (donor for _, donors in stride.donors for donor in donors if donor.borrows):
+            payers.setdefault(donor, stride)
+    rows = [donor.asked_to_lend() for donor in payers]
+    for payer, prediction in zip(payers.values(), _answers(list(payers), rows, chunks), strict=True):
+        payer.now.calls += prediction.model_calls
 
 
-def _compare(nodes: Sequence[_Node], pairs: dict[Hashable, dict[str, Any]], paired: Sequence[PairedRecorder]) -> None:
-    """Fold the step into the paired recorders of every fork."""
-    events = {fork.name: node.events[-1] for node in nodes for fork in node.forks}
-    for node in nodes:
-        for fork in node.forks:
-            first = events[fork.name if fork.against is None else fork.against]
-            for pair in paired:
-                states = pairs[fork.name]
-                states[pair.name] = pair.update(states[pair.name], first, events[fork.name])
+def _answers(strides: Sequence[_Stride], rows: Sequence[Asked], chunks: Chunks) -> list[Prediction]:
+    """What the model says of rows, counted and remembered by the tree of each."""
+    answers = chunks.answers(rows, strides[0].now.step) if strides else []
+    for stride, row, prediction in zip(strides, rows, answers, strict=True):
+        stride.shared.keep(row, stride.now.step, prediction)
+    return answers

@@ -168,6 +168,7 @@ def _config(recording: Recording, model: Model, info: RunInfo) -> dict[str, Any]
         "experiment": "record",
         "model": model.name,
         "device": recording.model.device,
+        **({} if recording.model.offload == "none" else {"offload": recording.model.offload}),  # decodes in tiles
         "dtype": model.loaded.reference.dtype if model.loaded.reference else None,
         "threads": torch.get_num_threads(),
         "guidance": float(model.card.guidance if guidance is None else guidance),

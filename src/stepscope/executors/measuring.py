@@ -1,6 +1,9 @@
-"""Measure every puzzle of a plan: grow its tree of branches for all seeds, read, keep the numbers; one after the other.
+"""Measure every puzzle of a plan: grow its tree of branches for all seeds, read, keep the numbers.
 
     unit = one sample x all seeds and branches      the traces are gone once they have been read
+
+Where a model call has one row, puzzles come one after the other; where it has several, the trees of as many as
+`scope.forest` allows grow side by side, and are then read one by one.  A run that is stopped loses at most these.
 
 What seeds share is measured on all of them at once, so a puzzle's seeds make one unit.  The content of the foreign
 puzzle enters the unit's key.  A unit is written whole or not at all, so a run that was stopped resumes to the same
@@ -8,7 +11,7 @@ bytes.  Nothing is decoded here.  Cost of a unit: what its plan says, and one en
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -21,7 +24,7 @@ from stepscope.executors.local import Job
 from stepscope.executors.puzzle import Finding, Measured, Puzzle
 from stepscope.executors.recording import sample_digest
 from stepscope.executors.watchers import Ticker
-from stepscope.scope import Branch, Plan, Solutions, Trace, encode_solutions, plan
+from stepscope.scope import Branch, Grown, Plan, Solutions, Trace, encode_solutions, grown_together, plan
 from stepscope.store import Row, Unit, Writer, canonical_json, unit_key
 
 __all__ = ["Procedure", "measure_puzzles", "plan_of"]
@@ -42,8 +45,8 @@ class Procedure(Protocol):
         """What is done otherwise than in the clean run; nothing, if the clean run is all that is read."""
         ...
 
-    def recorders(self) -> Sequence[Recorder]:
-        """Fresh folds over every branch."""
+    def recorders(self, prepared: Any) -> Sequence[Recorder]:
+        """Fresh folds over every branch, given what `prepare` gave; None where nothing is prepared (yet)."""
         ...
 
     def paired(self) -> Sequence[PairedRecorder]:
@@ -72,8 +75,9 @@ def plan_of(job: Job, procedure: Procedure, index: int, tick: Callable[[], objec
         [samples[index]],
         procedure.branches(samples[index], None if other is None else samples[other], settings.num_steps),
         job.recording.seeds,
-        recorders=[*procedure.recorders(), Ticker(tick)],
+        recorders=[*procedure.recorders(None), Ticker(tick)],
         paired=procedure.paired(),
+        chunk=job.recording.chunk,
         **settings.options(),
     )
 
@@ -89,20 +93,16 @@ def measure_puzzles(
         writer: The open output folder; None keeps nothing.
         tick: Called whenever a node of a tree has taken a step.
     """
-    bench = _Bench(job, procedure, tick)
-    findings = []
-    for index, sample in enumerate(job.recording.samples):
-        key = bench.key(index)
-        if writer is not None and writer.has_unit(key):
-            unit = writer.read_unit(key)
-        else:
-            unit = bench.unit(index, key)
-            if writer is not None:
-                writer.write_unit(unit)
-                now = datetime.now(UTC).isoformat(timespec="seconds")
-                writer.log(f"{now} unit {key}: sample {index}, {unit.facts['model_calls']} model calls")
-        findings.append(_finding(job, sample, unit))
-    return findings
+    bench, samples = _Bench(job, procedure, tick), job.recording.samples
+    keys = [bench.key(index) for index in range(len(samples))]
+    there = {} if writer is None else {key: writer.read_unit(key) for key in keys if writer.has_unit(key)}
+    for index, unit in bench.units([index for index, key in enumerate(keys) if key not in there]):
+        there[unit.key] = unit
+        if writer is not None:
+            writer.write_unit(unit)
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            writer.log(f"{now} unit {unit.key}: sample {index}, {unit.facts['model_calls']} model calls")
+    return [_finding(job, sample, there[key]) for sample, key in zip(samples, keys, strict=True)]
 
 
 class _Bench:
@@ -111,30 +111,45 @@ class _Bench:
     def __init__(self, job: Job, procedure: Procedure, tick: Callable[[], object]) -> None:
         self.job, self.procedure, self.tick = job, procedure, tick
         self.samples = job.recording.samples
+        self.digests = [sample_digest(sample) for sample in self.samples]
         self.solutions = lru_cache(maxsize=3)(lambda index: encode_solutions(job.model, self.samples[index]))
-        self.prepared = lru_cache(maxsize=1)(lambda: procedure.prepare(job))
-        self.plan = lru_cache(maxsize=1)(lambda index: plan_of(job, procedure, index, tick))
 
     def key(self, index: int) -> str:
         """The name of a unit: its own sample, all the seeds, and all samples where something is prepared on them."""
-        own = {"samples", "seeds", "sample_seeds"}
+        own = {"samples", "seeds", "sample_seeds", "chunk"}
         unit = {name: value for name, value in self.job.identity.config.items() if name not in own}
         other = _foreign(self.samples, index)
         unit |= {
             "kind": _KIND,
-            "sample": sample_digest(self.samples[index]),
-            "foreign": None if other is None else sample_digest(self.samples[other]),
+            "sample": self.digests[index],
+            "foreign": None if other is None else self.digests[other],
             "seeds": list(self.job.recording.seeds),
         }
         if self.procedure.prepare_runs:
-            unit["prepared"] = [sample_digest(sample) for sample in self.samples]
-        chunk = self.plan(index).chunk
+            unit["prepared"] = self.digests
+        chunk = self.job.recording.chunk
         return unit_key(unit, self.job.model.weights_hash, threads=torch.get_num_threads(), chunk=chunk)
 
-    def unit(self, index: int, key: str) -> Unit:
-        """Run and read one puzzle."""
-        prepared = self.prepared()
-        traces, calls = self.plan(index).grown(self.samples[index])
+    def units(self, indices: Sequence[int]) -> Iterator[tuple[int, Unit]]:
+        """Run and read puzzles; those of one forest come together."""
+        if not indices:
+            return
+        prepared = self.procedure.prepare(self.job)
+        size = self.plan(indices[0], prepared).at_once()
+        for first in range(0, len(indices), size):
+            together = indices[first : first + size]
+            parts = [(self.plan(index, prepared), self.samples[index]) for index in together]
+            for index, grown in zip(together, grown_together(parts), strict=True):
+                yield index, self.unit(index, grown, prepared)
+
+    def plan(self, index: int, prepared: Any) -> Plan:
+        """The tree of a puzzle, with the recorders that suit what was prepared."""
+        made = plan_of(self.job, self.procedure, index, self.tick)
+        return replace(made, recorders=(*self.procedure.recorders(prepared), Ticker(self.tick)))
+
+    def unit(self, index: int, grown: Grown, prepared: Any) -> Unit:
+        """Read one puzzle."""
+        traces, calls = grown
         puzzle = self.puzzle(index, traces, prepared)
         measured = self.procedure.measure(puzzle)
         cells = [
@@ -144,7 +159,7 @@ class _Bench:
         facts = {"puzzle": measured.puzzle, "runs": measured.runs, "cells": cells, "model_calls": calls}
         # Through JSON and back, so that what was just computed is what a resumed run reads.
         plain = json.loads(canonical_json(facts))
-        return Unit(key, self.job.model.weights_hash, _KIND, plain, measured.tensors)
+        return Unit(self.key(index), self.job.model.weights_hash, _KIND, plain, measured.tensors)
 
     def puzzle(self, index: int, traces: Mapping[tuple[int, str], Trace], prepared: Any) -> Puzzle:
         """A puzzle with its runs."""

@@ -32,16 +32,21 @@ class ModelReference:
         device: where it computes.
         dtype: its number type; None is the model's own.
         loras: (expert, file) of what is merged into its weights.
+        revision: of a hub id.
+        offload: what of it waits on the CPU: `none`, `model` or `group`.
     """
 
     source: str
     device: str = "cpu"
     dtype: str | None = None
     loras: tuple[tuple[str, str], ...] = ()
+    revision: str | None = None
+    offload: str = "none"
 
     def load(self) -> Model:
         """The model."""
-        return load_model(self.source, device=self.device, dtype=self.dtype, loras=dict(self.loras))
+        options = {name: value for name, value in vars(self).items() if name != "source"}
+        return load_model(self.source, **{**options, "loras": dict(self.loras)})
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ class Recording:
         settings: how to denoise.
         task: who scores; None for pictures of the user's own.
         asked: how the samples were come by, JSON, for the manifest.
+        chunk: rows in a model call, where a plan runs several together.
     """
 
     model: ModelReference
@@ -94,6 +100,7 @@ class Recording:
     settings: Settings = field(default_factory=Settings)
     task: Task | None = None
     asked: Mapping[str, object] = field(default_factory=dict)
+    chunk: int = 1
 
     def __post_init__(self) -> None:
         if not self.seeds or not self.samples:

@@ -23,7 +23,7 @@ from stepscope.executors import (
     sample_digest,
 )
 from stepscope.experiments.registry import Experiment, Further, OfLayers
-from stepscope.scope import Model
+from stepscope.scope import Model, rows_in_a_call
 
 __all__ = ["Question", "ask"]
 
@@ -60,6 +60,7 @@ def ask(
     settings: Settings | None = None,
     split: str = "test",
     dials: Mapping[str, Any] | None = None,
+    chunk: int | None = None,
 ) -> Question:
     """Prepare an experiment.
 
@@ -72,6 +73,7 @@ def ask(
         settings: How to denoise.
         split: "test" or "train".
         dials: Dials of the task.
+        chunk: Rows in every model call; None for what suits the model where it runs, see `scope.rows_in_a_call`.
 
     Raises:
         UserError: If any of these cannot be used.
@@ -83,6 +85,7 @@ def ask(
     asked = _asked(samples)
     drawn = [each if hasattr(each, "first_frame") else draw_sample(task, each, split, dials) for each in asked]
     _check(drawn)
+    rows = rows_in_a_call(model, drawn[0]) if chunk is None else chunk
     recording = Recording(
         ModelReference(model.name, str(model.loaded.denoiser.device)),
         drawn,
@@ -96,7 +99,9 @@ def ask(
             "dials": dials,
             "sample_seeds": [getattr(each, "seed", each) for each in asked],
             "task_version": task.version,
+            "chunk": rows,
         },
+        chunk=rows,
     )
     job = prepare(recording, model)
     plans = [plan_of(job, experiment, index) for index in range(len(drawn))]

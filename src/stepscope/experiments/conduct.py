@@ -39,6 +39,7 @@ def run(
     dials: Mapping[str, Any] | None = None,
     device: str = "cpu",
     dtype: str | None = None,
+    chunk: int | None = None,
     overwrite: bool = False,
     **options: Any,
 ) -> Result:
@@ -61,6 +62,7 @@ def run(
         dials: Dials of the task.
         device: Where a model that is not loaded yet will run.
         dtype: Number type of a model that is not loaded yet.
+        chunk: Rows in every model call; None for 1 on a CPU and what the model gains from on an accelerator.
         overwrite: Replace the record that the folder holds.
         options: Options of the experiment: the fields of its dataclass.
 
@@ -77,7 +79,17 @@ def run(
         shift=None if shift is None else float(shift),
         negative_prompt=negative_prompt,
     )
-    question = ask(chosen, loaded, task=task, samples=samples, seeds=seeds, settings=settings, split=split, dials=dials)
+    question = ask(
+        chosen,
+        loaded,
+        task=task,
+        samples=samples,
+        seeds=seeds,
+        settings=settings,
+        split=split,
+        dials=dials,
+        chunk=chunk,
+    )
     return carry_out(question, out, overwrite=overwrite)
 
 

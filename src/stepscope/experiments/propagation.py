@@ -41,7 +41,7 @@ def compare(clean: Trace, other: Trace, still: Latents, layers: Sequence[int] = 
         clean: The run without edits.
         other: The same puzzle, disturbed.
         still: The first frame held still, in latents.
-        layers: Layers that recorder `hidden_states` has kept of both.
+        layers: Layers that recorder `raw_block` has kept of both.
         first: Step of the disturbance.
 
     Returns:
@@ -53,7 +53,7 @@ def compare(clean: Trace, other: Trace, still: Latents, layers: Sequence[int] = 
     }
     curves = {site: [_apart(_rows(x), _rows(y)) for x, y in zip(*both, strict=True)] for site, both in pairs.items()}
     for index, layer in enumerate(layers):
-        hidden = (trace.records["hidden_states"][:, index] for trace in (clean, other))
+        hidden = (trace.records["raw_block"][:, index] for trace in (clean, other))
         curves[f"layer {layer}"] = [_apart(x, y) for x, y in zip(*hidden, strict=True)]
     steps = range(clean.num_steps)
     return {site: [curve[step] if step >= first else None for step in steps] for site, curve in curves.items()}

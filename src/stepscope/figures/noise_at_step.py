@@ -1,8 +1,8 @@
 """The figure of `noise-at-step`: what is left of the answer, against the step that was disturbed, on three clocks.
 
 A row a score, the lever arm last: where it is short, little was moved.  Grey lines are the run of another seed, dashed
-ones the runs without noise, and a dotted upright the step at which one expert hands over to another.  Bands are
-simultaneous 95% bands over puzzles.  Drawn from `result.json` alone.
+ones the runs without noise, and a dotted upright the step at which one expert hands over to another; green is the
+same sweep with that boundary moved.  Bands are simultaneous 95% bands over puzzles.  Drawn from `result.json` alone.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _ROWS = {
     "knowledge": "R of the result",
     "lever_arm": "lever arm",
 }
-_NOISE, _NULL = "#c2410c", "#64748b"
+_NOISE, _NULL, _MOVED = "#c2410c", "#64748b", "#0f766e"
 
 
 def draw(result: Mapping[str, Any]) -> Any:
@@ -69,6 +69,8 @@ def _fill(panel: Any, metrics: Mapping[str, Any], name: str, clock: str) -> None
         panel.plot(curves[clock], curve["mean"], color=_NOISE, marker=".", label="noise at the step")
         if curve["low"] is not None:
             panel.fill_between(curves[clock], curve["low"], curve["high"], color=_NOISE, alpha=0.2, linewidth=0)
+        if metrics["moved"] is not None and metrics["moved"]["curves"][name] is not None:
+            panel.plot(curves[clock], metrics["moved"]["curves"][name]["mean"], color=_MOVED, label="boundary moved")
         if name == "knowledge":
             set_knowledge(panel)
         else:
@@ -77,6 +79,8 @@ def _fill(panel: Any, metrics: Mapping[str, Any], name: str, clock: str) -> None
         _level(panel, metrics["other_seed"].get(name), _NULL, "-", "another seed")
     if metrics["switch"] is not None:
         panel.axvline(metrics["switch"][clock], color="black", linestyle=":", linewidth=1, label="expert switch")
+    if metrics["moved"] is not None and metrics["moved"]["switch"] is not None:
+        panel.axvline(metrics["moved"]["switch"][clock], color=_MOVED, linestyle=":", linewidth=1, label="moved switch")
     set_clock(panel, clock)
 
 

@@ -5,6 +5,7 @@ inputs      `SwitchPrompt`, `SwitchCondition`
 layers      `ScaleLayer`, `SkipLayer`, `Swap` (from another branch of a plan)
 seeds       `MergeLayers`, `MergeEstimates`, `MergeLatents` (with other branches of a plan)
 attention   `BlockFrames`
+experts     `MoveBoundary`
 
 To write one of your own, subclass `denoise.AbstractIntervention` as a frozen dataclass and pass it to
 `model.denoise(..., interventions=[...])` or to a `Branch`; nothing has to be registered.
@@ -24,6 +25,7 @@ from stepscope.interventions.layers import ScaleLayer, SkipLayer
 from stepscope.interventions.merge import AbstractMerge
 from stepscope.interventions.merge_layers import MergeLayers
 from stepscope.interventions.merge_states import MergeEstimates, MergeLatents
+from stepscope.interventions.move_boundary import MoveBoundary
 from stepscope.interventions.pixels import Pixels
 from stepscope.interventions.swap import Swap
 from stepscope.interventions.switches import SwitchCondition, SwitchPrompt
@@ -41,6 +43,7 @@ __all__ = [
     "MergeEstimates",
     "MergeLatents",
     "MergeLayers",
+    "MoveBoundary",
     "Pixels",
     "ScaleLayer",
     "SkipLayer",
@@ -64,6 +67,7 @@ _KINDS: dict[str, type[JsonForm]] = {
         MergeEstimates,
         MergeLatents,
         MergeLayers,
+        MoveBoundary,
         ScaleLayer,
         SkipLayer,
         Swap,

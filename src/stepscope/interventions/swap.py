@@ -2,10 +2,11 @@
 
 With h the stream before a block, h' after it, and * for the donor at the same step and layer:
 
-    residual   h' <- h'*                     everything that follows in this step is the donor's
-    delta      h' <- h + (h'* - h*)          the donor's update on one's own stream
-    attn       output of self-attention <- the donor's
-    mlp        output of the feed-forward part <- the donor's
+    residual     h' <- h'*                   everything that follows in this step is the donor's
+    delta        h' <- h + (h'* - h*)        the donor's update on one's own stream
+    attn         output of self-attention <- the donor's
+    cross_attn   output of the attention to the words <- the donor's; not where words and video share one attention
+    mlp          output of the feed-forward part <- the donor's
 
 A full `residual` swap under one prompt flips the estimate of that step at every layer and says little by itself:
 compare with `delta`, with token regions, with a swap with itself and with the branch of another sample.  A donor that
@@ -27,7 +28,7 @@ from stepscope.interventions.json_form import JsonForm
 
 __all__ = ["MODES", "Swap"]
 
-MODES = ("residual", "delta", "attn", "mlp")
+MODES = ("residual", "delta", "attn", "cross_attn", "mlp")
 """What can be taken."""
 
 _CFG_BRANCHES = ("cond", "uncond")
@@ -35,6 +36,7 @@ _SITES: dict[str, tuple[Site, ...]] = {
     "residual": ("block",),
     "delta": ("resid_pre", "block"),
     "attn": ("self_attn",),
+    "cross_attn": ("cross_attn",),
     "mlp": ("mlp",),
 }
 

@@ -1,31 +1,36 @@
 """The single door to a transformer's insides: taps on layers, attached for one forward, gone afterwards.
 
     resid_pre ──► self_attn ──► cross_attn ──► mlp ──► block          sites, in the order in which they are reached
-    self_attn_qk                inside self_attn, to be watched alone: see `query_key`
+    self_attn_qk                inside self_attn, queries and keys: see `query_key`
 
 Where they live differs by family and is said by a `Layout`.  Every site hands its functions the hidden tokens of the
 video [B, L, D] with a full address; a function that returns a tensor replaces them.  A forward that holds several CFG
 branches in one batch is taken apart: a function sees one branch at a time, and what it edits is joined again.  A mask
 bool [F, F] over latent frames becomes a mask over tokens of the self-attention, [L, L]: it costs L² bytes while a layer
 runs.  Without taps nothing is attached; observing changes nothing, bit for bit.
+
+Offloaded weights are no matter.  `torch.compile` is: what is compiled skips hooks inside without a word.  Blocks that
+are compiled one by one can be tapped from outside, at `resid_pre` and `block`; all else that is compiled is refused.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 from stepscope.denoise import SITES, Address, SiteTap, Taps
-from stepscope.denoise.denoiser import CfgBranch
+from stepscope.denoise.denoiser import CfgBranch, Site
 from stepscope.errors import PlanError
-from stepscope.models.query_key import QueryKeyReader
+from stepscope.models.parallel import check_whole
+from stepscope.models.query_key import QueryKeyDoor
 
 __all__ = ["Layout", "attach"]
+
+_ALL_SITES: tuple[Site, ...] = ("self_attn_qk", *SITES)
 
 
 @dataclass(frozen=True)
@@ -70,23 +75,22 @@ def attach(
         branches: the CFG branches that share the batch, in their order; None for the address's own.
 
     Raises:
-        PlanError: for a layer or site that does not exist, an edit of another shape, a mask that blinds a frame.
+        PlanError: for a layer or site that does not exist, an edit of another shape, a mask that blinds a frame, or
+            what is compiled or parallel.
     """
     blocks: list[Any] = list(getattr(transformer, layout.blocks))
     _check(taps, len(blocks), layout)
+    if taps:
+        check_whole(transformer)
+        _check_compiled(transformer, blocks, taps, layout)
     labelled = [replace(address, cfg_branch=branch) for branch in branches or (address.cfg_branch,)]
     with ExitStack() as handles:
         for layer, block in enumerate(blocks):
-            for site in SITES:
+            for site in _ALL_SITES:
                 functions = tuple(tap for tap in taps.sites if tap.site == site and tap.touches(layer))
                 if functions:
                     there = tuple(replace(each, layer=layer, site=site) for each in labelled)
-                    handles.callback(_Door(functions, there, layout).open_on(block).remove)
-            watchers = tuple(tap for tap in taps.sites if tap.site == "self_attn_qk" and tap.touches(layer))
-            if watchers:
-                there = tuple(replace(each, layer=layer, site="self_attn_qk") for each in labelled)
-                reader = QueryKeyReader(partial(_watched, watchers, there))
-                handles.callback(reader.open_on(layout.module(block, "self_attn")))
+                    handles.callback(_Door(functions, there, layout).open_on(block))
             if taps.masks:
                 there = tuple(replace(each, layer=layer, site="self_attn") for each in labelled)
                 attention = layout.module(block, "self_attn")
@@ -107,11 +111,13 @@ class _Door:
     def site(self) -> str:
         return str(self.addresses[0].site)
 
-    def open_on(self, block: Any) -> Any:
-        """Register on a block and return the handle."""
+    def open_on(self, block: Any) -> Callable[[], None]:
+        """Register on a block, and return what removes it again."""
+        if self.site == "self_attn_qk":
+            return QueryKeyDoor(self.passed).open_on(self.layout.module(block, "self_attn"))
         if self.site == "resid_pre":
-            return block.register_forward_pre_hook(self.before, with_kwargs=True)
-        return self.layout.module(block, self.site).register_forward_hook(self.after)
+            return block.register_forward_pre_hook(self.before, with_kwargs=True).remove
+        return self.layout.module(block, self.site).register_forward_hook(self.after).remove
 
     def before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Pass what enters a block by the taps."""
@@ -190,17 +196,6 @@ class _Mask:
         return mask.repeat_interleave(height * width, dim=0).repeat_interleave(height * width, dim=1)
 
 
-def _watched(taps: tuple[SiteTap, ...], addresses: tuple[Address, ...], hidden: torch.Tensor) -> None:
-    """Show what cannot be edited to every tap, one CFG branch at a time."""
-    for tap in taps:
-        for part, address in zip(hidden.chunk(len(addresses)), addresses, strict=True):
-            if tap.function(part, address) is not None:
-                raise PlanError(
-                    f"Site {address.site} in layer {address.layer} came to be edited. Queries and keys can be watched "
-                    "only. Edit self_attn, what the attention puts out, or give an attention mask."
-                )
-
-
 def _num_tokens(address: Address) -> int:
     assert address.token_grid is not None
     return math.prod(address.token_grid)
@@ -217,3 +212,26 @@ def _check(taps: Taps, num_layers: int, layout: Layout) -> None:
             "Site cross_attn was asked for. In this model text and video attend to each other in self_attn. "
             "Choose self_attn."
         )
+
+
+def _check_compiled(transformer: nn.Module, blocks: list[Any], taps: Taps, layout: Layout) -> None:
+    """Refuse taps inside of what is compiled."""
+    if _is_compiled(transformer):
+        raise PlanError(
+            "The transformer is compiled as a whole, and what is compiled skips what is attached inside. Compile its "
+            "blocks instead (transformer.compile_repeated_blocks()), or leave it uncompiled."
+        )
+    for layer, block in enumerate(blocks):
+        inner = {tap.site for tap in taps.sites if tap.touches(layer)} - {"resid_pre", "block"}
+        inner |= {"attention masks"} if taps.masks else set()
+        closed = _is_compiled(block) or ("self_attn_qk" in inner and _is_compiled(layout.module(block, "self_attn")))
+        if inner and closed:
+            raise PlanError(
+                f"Layer {layer} is compiled and came to be tapped inside ({', '.join(sorted(inner))}). A compiled "
+                "block is open at resid_pre and block alone. Choose these, or leave it uncompiled."
+            )
+
+
+def _is_compiled(module: nn.Module) -> bool:
+    """By `torch.compile(module)`, or by `module.compile()`."""
+    return "_orig_mod" in module._modules or getattr(module, "_compiled_call_impl", None) is not None

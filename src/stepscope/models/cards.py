@@ -7,6 +7,7 @@ Sources: `Wan-AI/*` the settings released with Wan2.1 and Wan2.2; `Video-Reason/
 arXiv 2603.16870; LTX-Video and CogVideoX those of their stock pipeline's call.  The shift of LTX-Video is what its
 dynamic one comes to at this size; that of CogVideoX is the one whose grid lies nearest to its own (.036 in sigma, root
 mean square).  Editions of the bundled model are named in its folder, so that `embedded@1` stays what it was.
+`embedded-4step` is the same folder with its student merged into it, a LoRA; the name is known where the file is there.
 """
 
 import json
@@ -16,10 +17,13 @@ from typing import Any
 
 from stepscope.errors import ModelLoadError, UnknownNameError
 
-__all__ = ["BUNDLED", "Card", "folder_card", "model_card", "model_names"]
+__all__ = ["BUNDLED", "STUDENT", "Card", "folder_card", "is_bundled", "model_card", "model_names"]
 
 BUNDLED = "embedded"
 BUNDLED_FOLDER = Path(__file__).parent / BUNDLED
+STUDENT = "embedded-4step"
+STUDENT_LORA = Path(__file__).parent / STUDENT / "lora.safetensors"
+STUDENT_STEPS = 4
 
 
 @dataclass(frozen=True)
@@ -39,7 +43,8 @@ class Card:
         decode_timestep: time at which a VAE that denoises decodes, in [0, 1].
         decode_noise_scale: share of noise that it is given first; None for the same as `decode_timestep`.
         edition: name of the edition, None if it has none.
-        bytes: size of the folder, None if it is not on this disk.
+        lora: file that is merged into it, None for none.
+        bytes: size of folder and LoRA, None if they are not on this disk.
     """
 
     folder: str | None = None
@@ -54,6 +59,7 @@ class Card:
     decode_timestep: float | int = 0.0
     decode_noise_scale: float | int | None = None
     edition: str | None = None
+    lora: str | None = None
     bytes: int | None = None
 
 
@@ -66,27 +72,32 @@ _HUB = {
     "THUDM/CogVideoX-5b-I2V": Card(guidance=6.0, num_frames=49, width=720, shift=2.0),
     "THUDM/CogVideoX1.5-5B-I2V": Card(guidance=6.0, height=768, width=1360, shift=2.0),
 }
-_OWN_KEYS = {field.name for field in fields(Card)} - {"folder", "bytes"}  # what a folder may say of itself
+_OWN_KEYS = {field.name for field in fields(Card)} - {"folder", "lora", "bytes"}  # what a folder may say of itself
 
 
 def model_names() -> list[str]:
     """Every name that has a card."""
-    return [BUNDLED, *_HUB]
+    return [BUNDLED, *([STUDENT] if STUDENT_LORA.is_file() else []), *_HUB]
+
+
+def is_bundled(name: str) -> bool:
+    """Whether a name is that of the bundled model or its student, an edition or not."""
+    return name.partition("@")[0] in (BUNDLED, STUDENT)
 
 
 def model_card(name: str) -> dict[str, Any]:
-    """The card of a model: folder, guidance, num_frames, height, width, bytes, shift, num_steps, dtype, edition.
+    """The card of a model: folder, guidance, num_frames, height, width, bytes, and all else that a `Card` says.
 
     Args:
-        name: a name of `model_names()`, the bundled model's edition, or a folder.
+        name: a name of `model_names()`, an edition of the bundled model or of its student, or a folder.
     """
     return asdict(named_card(name))
 
 
 def named_card(name: str) -> Card:
     """The card of a name, of an edition, or of a folder."""
-    if name.partition("@")[0] == BUNDLED:
-        return _bundled_card(name)
+    if is_bundled(name):
+        return _student_card(name) if name.startswith(STUDENT) else _bundled_card(name)
     if name in _HUB:
         return _HUB[name]
     if Path(name).is_dir():
@@ -132,6 +143,20 @@ def _bundled_card(name: str) -> Card:
     if name not in (BUNDLED, card.edition):
         raise UnknownNameError.of("edition", name, [BUNDLED, str(card.edition)])
     return card
+
+
+def _student_card(name: str) -> Card:
+    teacher, size = _bundled_card(BUNDLED), STUDENT_LORA.stat().st_size if STUDENT_LORA.is_file() else None
+    if size is None:
+        raise ModelLoadError(
+            f"The student {name!r} is not in this build. recipes/student makes it. Give {BUNDLED!r} with fewer steps "
+            "instead."
+        )
+    edition = (teacher.edition or BUNDLED).replace(BUNDLED, STUDENT, 1)
+    if name not in (STUDENT, edition):
+        raise UnknownNameError.of("edition", name, [STUDENT, edition])
+    both = (teacher.bytes or 0) + size
+    return replace(teacher, num_steps=STUDENT_STEPS, edition=edition, lora=str(STUDENT_LORA), bytes=both)
 
 
 def _own_card(folder: Path) -> dict[str, Any]:

@@ -111,7 +111,7 @@ class CogVideoXDenoiser(AbstractDenoiser):
         """The scheduler's own time steps, whatever the sample."""
         return variance_preserving_grid(self.pipeline.scheduler, num_steps, shift)
 
-    def expert(self, grid: Grid, step: int) -> None:
+    def expert(self, grid: Grid, step: int, boundary: float | None = None) -> None:
         """There is one expert only."""
 
     @torch.no_grad()
@@ -130,6 +130,16 @@ class CogVideoXDenoiser(AbstractDenoiser):
             text=torch.cat(text),
             first_frame=torch.cat([self._first_frame(sample) for sample in samples]),
             rotary=self._rotary(samples[0]),
+        )
+
+    def collate(self, conditions: Sequence[CogVideoXCondition]) -> CogVideoXCondition:
+        """The conditions of single samples of one size side by side."""
+        first = conditions[0]
+        return CogVideoXCondition(
+            branches=first.branches,
+            text=torch.stack([each.text for each in conditions], dim=1).flatten(0, 1),
+            first_frame=torch.cat([each.first_frame for each in conditions]),
+            rotary=first.rotary,
         )
 
     @torch.no_grad()

@@ -4,11 +4,12 @@
     tokens   = F/p_t · H/p_h · W/p_w
     weights  = sum over parameters of 4 bytes in a float32 island, VAE or image encoder, else those of the number type
     kept     = 3 latents a step (what entered, the two clean estimates) until the run ends, float32
-    peak     = max over stages of  resident weights + activations + kept,   stages: encode, denoise, decode
+    peak     = max over stages of  resident weights + activations,   stages: prompt, encode, denoise, decode
 
-Resident are all weights (`none`), those of the component at work (`model` offload), or of a transformer only what lies
-outside its blocks, and two blocks (`group` offload).  Activations are those of the real forward, of one sample, counted
-on the meta device (see `meta_memory`).  Cost: seconds, on any machine; no weight is read.
+Resident are all weights (`none`); with offload those of the VAE and of one network: of whole ones (`model`), or of a
+transformer what lies outside its blocks, and two blocks (`group`).  A video is encoded beside an encoder and decoded
+beside a transformer, then in tiles (tile + 2 videos; see `offload`).  Activations are those of the real forward, of one
+sample, counted on the meta device (see `meta_memory`).  Cost: seconds, on any machine; no weight is read.
 
 Checked against one expert of Wan2.2-I2V-A14B, bfloat16, 832x480x81, on an H100: 30.2 GiB measured, 30.1 estimated.
 Context and kernel workspaces of the driver (a few hundred MiB) come on top.
@@ -17,6 +18,7 @@ Context and kernel workspaces of the driver (a few hundred MiB) come on top.
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -27,9 +29,8 @@ from stepscope.models.configurations import Configuration, Part, configuration
 from stepscope.models.meta_memory import peak_bytes
 from stepscope.models.wan_codec import WanCodec
 
-__all__ = ["OFFLOADS", "Estimate", "estimate"]
+__all__ = ["Estimate", "estimate"]
 
-OFFLOADS = ("none", "model", "group")
 _FLOAT32_COMPONENTS = ("vae", "image_encoder")
 _EXPERTS = ("transformer", "transformer_2")
 _TEXT_TOKENS, _IMAGE_TOKENS = 512, 257
@@ -116,22 +117,36 @@ def estimate(
             "hidden_states": _BYTES[number] * config.num_attention_heads * config.attention_head_dim * per_branch,
         },
         peak_bytes=_peaks(
-            modules, _activations(found, modules, shape, (frames, rows, columns)), _KEPT_LATENTS * num_steps * latents
+            modules, _activations(found, modules, shape, (frames, rows, columns), _KEPT_LATENTS * num_steps * latents)
         ),
         latents_shape=shape,
         dtype=number,
     )
 
 
-def _peaks(modules: Mapping[str, torch.nn.Module], activations: Mapping[str, int], kept: int) -> dict[str, int]:
+@dataclass(frozen=True)
+class _Activations:
+    """Bytes besides weights, at the worst of each stage."""
+
+    denoise: int
+    encode: int
+    decode: int
+    decode_in_tiles: int
+
+
+def _peaks(modules: Mapping[str, torch.nn.Module], used: _Activations) -> dict[str, int]:
     """The worst of the stages, by kind of offload."""
     weights = {name: _weights(module.parameters()) for name, module in modules.items()}
-    grouped = weights | {name: _grouped(modules[name]) for name in _EXPERTS if name in modules}
-    load = {name: activations.get(name, 0) + kept for name in weights}
+    vae, experts = weights["vae"], set(_experts(modules))
+    encoders = max((weights[name] for name in weights.keys() - experts - {"vae"}), default=0)
+
+    def alone(expert: int) -> int:
+        return vae + max(encoders + used.encode, expert + max(used.denoise, used.decode_in_tiles))
+
     return {
-        "none": sum(weights.values()) + max(load.values()),
-        "model": max(weights[name] + load[name] for name in weights),
-        "group": max(grouped[name] + load[name] for name in weights),
+        "none": sum(weights.values()) + max(used.denoise, used.encode, used.decode),
+        "model": alone(max(weights[name] for name in experts)),
+        "group": alone(max(_grouped(modules[name]) for name in experts)),
     }
 
 
@@ -146,20 +161,34 @@ def _weights(parameters: Any) -> int:
 
 
 def _activations(
-    found: Configuration, modules: Mapping[str, Any], shape: tuple[int, int, int, int], size: tuple[int, int, int]
-) -> dict[str, int]:
-    """Peak bytes of one forward of each component, besides its weights.  The text encoder's are too few to count."""
+    found: Configuration,
+    modules: Mapping[str, Any],
+    shape: tuple[int, int, int, int],
+    size: tuple[int, int, int],
+    kept: int,
+) -> _Activations:
+    """Peak bytes of one forward of each stage, besides weights.  The text encoder's are too few to count."""
     vae = modules["vae"]
-    experts: dict[str, int] = {}
-    for name in filter(modules.__contains__, _EXPERTS):
-        twin = next((other for other in experts if found.parts[other] == found.parts[name]), None)
-        forward = _forward(modules[name], shape, found.expand_timesteps)
-        experts[name] = experts[twin] if twin else peak_bytes(forward, modules[name].parameters())
-    coding = [
-        peak_bytes(lambda: vae.encode(torch.empty(1, 3, *size)), vae.parameters()),
-        peak_bytes(lambda: vae.decode(torch.empty(1, *shape)), vae.parameters()),
-    ]
-    return {**experts, "vae": max(coding)}
+    experts = {found.parts[name].kind + str(found.parts[name].config): modules[name] for name in _experts(modules)}
+    tile = (*shape[:2], *(min(side, _tile(vae)) for side in shape[2:]))
+    decode, in_tile = (
+        peak_bytes(partial(vae.decode, torch.empty(1, *z, device="meta")), vae.parameters()) for z in (shape, tile)
+    )
+    return _Activations(
+        denoise=kept
+        + max(
+            peak_bytes(_forward(expert, shape, found.expand_timesteps), expert.parameters())
+            for expert in experts.values()
+        ),
+        encode=peak_bytes(lambda: vae.encode(torch.empty(1, 3, *size)), vae.parameters()),
+        decode=decode,
+        decode_in_tiles=decode if tile == shape else in_tile + 2 * 4 * 3 * math.prod(size),
+    )
+
+
+def _tile(vae: Any) -> int:
+    """Rows and columns of latents in a tile."""
+    return vae.tile_sample_min_height // vae.spatial_compression_ratio
 
 
 def _forward(transformer: Any, shape: tuple[int, int, int, int], per_token: bool) -> Callable[[], object]:
@@ -233,4 +262,8 @@ def _codec(modules: Mapping[str, Any]) -> WanCodec:
 
 
 def _main(modules: Mapping[str, Any]) -> Any:
-    return next(modules[name] for name in _EXPERTS if name in modules)
+    return modules[_experts(modules)[0]]
+
+
+def _experts(modules: Mapping[str, Any]) -> list[str]:
+    return [name for name in _EXPERTS if name in modules]

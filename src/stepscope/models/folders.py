@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from stepscope.errors import BadInputError, ModelLoadError, UnknownNameError
-from stepscope.models.cards import BUNDLED, Card, folder_card, hub_card, model_names, named_card
+from stepscope.models.cards import Card, folder_card, hub_card, is_bundled, model_names, named_card
 from stepscope.models.weights import PICKLED, check_weights
 
 __all__ = ["SUPPORTED", "Found", "find", "find_configuration", "first_line", "open_pipeline", "unsupported"]
@@ -56,10 +56,10 @@ def find(source: str, revision: str | None, files: Sequence[str] = _HUB_FILES) -
         BadInputError: for a revision of anything but a hub id.
     """
     path = Path(source).expanduser()
-    is_bundled = source.partition("@")[0] == BUNDLED
-    if revision is not None and (is_bundled or path.exists()):
+    bundled = is_bundled(source)
+    if revision is not None and (bundled or path.exists()):
         raise BadInputError(f"Revision {revision!r} came for {source!r}. Only a hub id has revisions. Leave it out.")
-    if is_bundled:
+    if bundled:
         card = named_card(source)
         return Found(card.edition or source, Path(str(card.folder)), card)
     if path.is_dir():

@@ -47,8 +47,9 @@ def ltx_output(network: torch.nn.Module, hidden: States, timestep: torch.Tensor,
     """What an `LTXVideoTransformer3DModel` puts out; the time steps are [1, L], one a token."""
     model: Any = network
     hidden = hidden.to(model.proj_out.weight)
-    _, times = model.time_embed(timestep.flatten(), batch_size=1, hidden_dtype=hidden.dtype)
-    shift, scale = (model.scale_shift_table + times.unflatten(0, timestep.shape).unsqueeze(-2)).unbind(-2)
+    told = timestep.to(hidden.device)  # with offload the last lines wait on the CPU
+    _, times = model.time_embed(told.flatten(), batch_size=1, hidden_dtype=hidden.dtype)
+    shift, scale = (model.scale_shift_table + times.unflatten(0, told.shape).unsqueeze(-2)).unbind(-2)
     tokens = model.proj_out(model.norm_out(hidden) * (1 + scale) + shift)
     return _unpatched(tokens, grid, (1, 1, 1))
 

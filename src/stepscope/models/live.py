@@ -67,7 +67,11 @@ class LiveDenoiser(AbstractDenoiser):
             raise PlanError(f"Guidance came as {guidance}. A live denoiser has no unconditional branch. Leave it at 1.")
         return tuple(samples)
 
-    def expert(self, grid: Grid, step: int) -> None:
+    def collate(self, conditions: Sequence[tuple[Input, ...]]) -> tuple[Input, ...]:
+        """The samples of all."""
+        return tuple(sample for samples in conditions for sample in samples)
+
+    def expert(self, grid: Grid, step: int, boundary: float | None = None) -> None:
         """There is one expert only."""
 
     @torch.no_grad()

@@ -18,8 +18,9 @@ from stepscope.models.cards import Card, scheduler_shift
 from stepscope.models.cogvideox import CogVideoXDenoiser
 from stepscope.models.folders import SUPPORTED, find, first_line, open_pipeline, unsupported
 from stepscope.models.live import LiveDenoiser, is_live
-from stepscope.models.lora import hash_with_loras, merge_loras
+from stepscope.models.lora import hash_with_loras, merge_loras, with_own_lora
 from stepscope.models.ltx import FRAME_RATE, LTXDenoiser
+from stepscope.models.offload import check_offload, in_tiles, settle
 from stepscope.models.user_file import object_of_file
 from stepscope.models.wan import WanDenoiser
 from stepscope.models.weights import folder_hash, pipeline_hash, source_hash
@@ -32,7 +33,7 @@ _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torc
 
 @dataclass(frozen=True)
 class Reference:
-    """What another process needs to load the same model: `load(source, device=…, dtype=…, loras=…, revision=…)`.
+    """What another process needs to load the same model: `load(source, device=…, dtype=…, …)`.
 
     Attributes:
         source: name, folder, hub id or FILE.py:NAME.
@@ -41,6 +42,7 @@ class Reference:
         dtype: name of the number type.
         device: name of the device.
         loras: (expert, file) of what was merged into the weights.
+        offload: what waits on the CPU.
     """
 
     source: str
@@ -49,6 +51,7 @@ class Reference:
     dtype: str = "float32"
     device: str = "cpu"
     loras: tuple[tuple[str, str], ...] = ()
+    offload: str = "none"
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,7 @@ def load(
     dtype: str | torch.dtype | None = None,
     loras: Mapping[str, Any] = {},
     revision: str | None = None,
+    offload: str = "none",
 ) -> LoadedModel:
     """Load a model.
 
@@ -95,16 +99,24 @@ def load(
         loras: {expert: safetensors file}, merged into `high_noise` or `low_noise`, or into `transformer` where there is
             one; see `lora`.
         revision: of a hub id.
+        offload: `none`, `model` or `group`: what waits on the CPU until it is needed; see `offload`.
 
     Raises:
         UnknownNameError: for a name that does not exist.
         ModelLoadError: for what is missing, corrupt, pickled, unreachable or of an unsupported class.
-        PlanError: for LoRAs of a live model.
-        BadInputError: for a device or number type that does not exist here, or that a live object does not have.
+        PlanError: for LoRAs or offload of a live model.
+        BadInputError: for a device or number type that does not exist here, or that a live object does not have, and
+            for offload that cannot be done here.
     """
     place = _device(device)
+    check_offload(offload, place)
     if loras and (not isinstance(x, str | Path) or ".py:" in str(x)):
         raise PlanError(f"LoRAs came for {sorted(loras)} of a live model, which stays as it is. Give a folder instead.")
+    if offload != "none" and (not isinstance(x, str | Path) or ".py:" in str(x)):
+        raise PlanError(
+            f"Offload {offload!r} came for a live model, which stays where it is. Give a folder instead, or call the "
+            "pipeline's own enable_model_cpu_offload."
+        )
     if not isinstance(x, str | Path):
         return _as_it_is(_live(x, place), dtype, revision)
     source = str(x)
@@ -113,11 +125,15 @@ def load(
     found = find(source, revision)
     number = _dtype(dtype if dtype is not None else "float32" if place.type == "cpu" else found.card.dtype)
     pipeline = open_pipeline(found.folder, number)
-    merge_loras(pipeline, loras)
+    base_hash = folder_hash(found.folder)
+    merged = with_own_lora(found.card.lora, loras, base_hash)
+    merge_loras(pipeline, merged)
     files = tuple((expert, str(path)) for expert, path in loras.items())
-    reference = Reference(source, str(found.folder), revision, str(number).removeprefix("torch."), str(place), files)
-    weights_hash = hash_with_loras(folder_hash(found.folder), loras)
-    return _pipeline(pipeline.to(place), found.name, found.card, weights_hash, reference)
+    kept = str(number).removeprefix("torch.")
+    reference = Reference(source, str(found.folder), revision, kept, str(place), files, offload)
+    weights_hash = hash_with_loras(base_hash, merged)
+    loaded = _pipeline(settle(pipeline, place, offload), found.name, found.card, weights_hash, reference)
+    return loaded if offload == "none" else replace(loaded, decode=in_tiles(pipeline.vae, loaded.decode))
 
 
 def _live(x: Any, device: torch.device) -> LoadedModel:

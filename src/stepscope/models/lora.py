@@ -9,7 +9,8 @@ Two forms of keys are read, behind any usual prefix:
     (the same)   diffusion_model.blocks.0.self_attn.q.lora_down.weight, … .alpha
 
 Released pairs such as VBVR's `high_noise_lora` and `low_noise_lora` go into the expert of that name.  Every key must
-fit: an update that is applied in part is another model.  Cost: one product a matrix, once; calls cost as before.
+fit: an update that is applied in part is another model.  A student's file names its teacher's weights in its header
+(`teacher`: their hash as JSON), and is merged into those alone.  Cost: one product a matrix, once.
 """
 
 import hashlib
@@ -26,7 +27,7 @@ from safetensors import SafetensorError, safe_open
 from stepscope.errors import BadInputError, ModelLoadError, UnknownNameError
 from stepscope.models.weights import PICKLED
 
-__all__ = ["hash_with_loras", "merge_loras", "parse_key"]
+__all__ = ["hash_with_loras", "merge_loras", "parse_key", "with_own_lora"]
 
 _COMPONENTS = {"high_noise": "transformer", "low_noise": "transformer_2", "transformer": "transformer"}
 _PREFIXES = re.compile(r"^(?:base_model\.model\.|diffusion_model\.|transformer(?:_2)?\.|pipe\.dit\.|dit\.|model\.)+")
@@ -90,6 +91,34 @@ def merge_loras(pipeline: Any, loras: Mapping[str, Any]) -> None:
             weight.data = (weight.data.float() + low_rank.to(weight.device)).to(weight.dtype)
 
 
+def with_own_lora(own: str | None, loras: Mapping[str, Any], weights_hash: str) -> dict[str, Any]:
+    """All that is merged into a model that brings a LoRA of its own, a student.
+
+    Args:
+        own: its file, None for a model that brings none.
+        loras: what was given.
+        weights_hash: of the weights without any.
+
+    Raises:
+        BadInputError: if another one was given for a student.
+        ModelLoadError: if the file was made for other weights.
+    """
+    if own is None:
+        return dict(loras)
+    if loras:
+        raise BadInputError(
+            f"LoRAs came for {sorted(loras)} of a student, which is a LoRA itself. One is merged. Give them to its "
+            "teacher."
+        )
+    _, header = _read(Path(own))
+    if (teacher := json.loads(header.get("teacher", "null"))) != weights_hash:
+        raise ModelLoadError(
+            f"The student {own} was distilled from weights {str(teacher)[:12]}, and those here are "
+            f"{weights_hash[:12]}. It fits its teacher alone. Distil it again: recipes/student."
+        )
+    return {"transformer": own}
+
+
 def hash_with_loras(weights_hash: str, loras: Mapping[str, Any]) -> str:
     """The hash of weights with LoRAs merged into them; the weights' own without any."""
     if not loras:
@@ -131,7 +160,8 @@ def _matrix(module: Any, name: str, update: _Update, path: Path) -> torch.Tensor
 
 
 def _updates(path: Path) -> Iterator[tuple[str, _Update]]:
-    tensors, alpha = _read(path)
+    tensors, header = _read(path)
+    alpha = _alpha(path, header)
     parts: dict[str, dict[str, torch.Tensor]] = {}
     for key, tensor in tensors.items():
         parsed = parse_key(key)
@@ -148,20 +178,20 @@ def _updates(path: Path) -> Iterator[tuple[str, _Update]]:
         yield name, _Update(part["down"], part["up"], own / rank)
 
 
-def _read(path: Path) -> tuple[dict[str, torch.Tensor], float | int | None]:
-    """Every tensor of a file, and the alpha that its header gives for all of them."""
+def _read(path: Path) -> tuple[dict[str, torch.Tensor], Mapping[str, str]]:
+    """Every tensor of a file, and what its header says."""
     if path.suffix in PICKLED:
         raise ModelLoadError(f"{path} is a pickled LoRA. Only safetensors are opened. Convert it.")
     try:
         with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, _alpha(path, file.metadata() or {})  # noqa: SIM118
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         told = next(iter(str(error).splitlines()), type(error).__name__)
         raise ModelLoadError(f"The LoRA {path} cannot be read ({told}). Give a whole safetensors file.") from error
 
 
 def _alpha(path: Path, metadata: Mapping[str, str]) -> float | int | None:
-    """`lora_alpha` of diffusers' own header; what goes beyond one alpha for all is refused."""
+    """`lora_alpha` of diffusers' own header, for all of its matrices; what goes beyond one alpha for all is refused."""
     try:
         said = json.loads(metadata.get("lora_adapter_metadata", "{}"))
         facts = {name.rpartition(".")[2]: value for name, value in said.items()}

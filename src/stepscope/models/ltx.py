@@ -129,7 +129,7 @@ class LTXDenoiser(AbstractDenoiser):
             ) from error
         return Grid("pipeline", own.sigmas.clone(), own.timesteps.clone(), None if shift is None else float(shift))
 
-    def expert(self, grid: Grid, step: int) -> None:
+    def expert(self, grid: Grid, step: int, boundary: float | None = None) -> None:
         """There is one expert only."""
 
     @torch.no_grad()
@@ -148,6 +148,15 @@ class LTXDenoiser(AbstractDenoiser):
             text=torch.cat([embeds for embeds, _ in texts]),
             text_mask=torch.cat([mask for _, mask in texts]),
             first_frame=torch.stack([self.codec.first_frame(sample.first_frame) for sample in samples]),
+        )
+
+    def collate(self, conditions: Sequence[LTXCondition]) -> LTXCondition:
+        """The conditions of single samples of one size side by side."""
+        return LTXCondition(
+            branches=conditions[0].branches,
+            text=torch.stack([each.text for each in conditions], dim=1).flatten(0, 1),
+            text_mask=torch.stack([each.text_mask for each in conditions], dim=1).flatten(0, 1),
+            first_frame=torch.cat([each.first_frame for each in conditions]),
         )
 
     @torch.no_grad()

@@ -108,32 +108,43 @@ class WanDenoiser(AbstractDenoiser):
         prompts: dict[CfgBranch, list[str]] = {"cond": [sample.prompt for sample in samples]}
         if guidance > 1:
             prompts["uncond"] = [negative_prompt or ""] * len(samples)
+        text = {branch: _encoded(texts, self._text) for branch, texts in prompts.items()}  # first: experts may leave
         prepared = [self._first_frame(sample) for sample in samples]
         return WanCondition(
-            text={branch: _encoded(texts, self._text) for branch, texts in prompts.items()},
+            text=text,
             image=self._image(samples),
             first_frame=torch.cat([first_frame for first_frame, _ in prepared]),
             free=prepared[0][1],
+        )
+
+    def collate(self, conditions: Sequence[WanCondition]) -> WanCondition:
+        """The conditions of samples of one size side by side."""
+        first, images = conditions[0], [each.image for each in conditions if each.image is not None]
+        return WanCondition(
+            text={branch: torch.cat([each.text[branch] for each in conditions]) for branch in first.text},
+            image=torch.cat(images) if images else None,
+            first_frame=torch.cat([each.first_frame for each in conditions]),
+            free=first.free,
         )
 
     def pipeline_grid(self, sample: Input, num_steps: int, shift: float | int | None) -> Grid:
         """What the pipeline's scheduler does by itself, whatever the sample."""
         return pipeline_grid(self.pipeline.scheduler, num_steps, shift)
 
-    def expert(self, grid: Grid, step: int) -> str | None:
+    def expert(self, grid: Grid, step: int, boundary: float | None = None) -> str | None:
         """`"high_noise"` or `"low_noise"` as the stock call switches, None for a model with one expert."""
         ratio = self.pipeline.config.boundary_ratio
         if ratio is None:
             return None
-        boundary = ratio * self.pipeline.scheduler.config.num_train_timesteps
-        return "high_noise" if grid.timesteps[step] >= boundary else "low_noise"
+        first = (ratio if boundary is None else boundary) * self.pipeline.scheduler.config.num_train_timesteps
+        return "high_noise" if grid.timesteps[step] >= first else "low_noise"
 
     @torch.no_grad()
     def predict(
         self, latents: LatentsBatch, step: int, grid: Grid, condition: WanCondition, guidance: float, taps: Taps
     ) -> Prediction:
         """One prediction; two forwards if `guidance` > 1. Latents stay in their number type, whatever the network's."""
-        expert, sigma = self.expert(grid, step), grid.sigma(step)
+        expert, sigma = self.expert(grid, step, taps.boundary), grid.sigma(step)
         address = Address(step, sigma, expert, token_grid=self._token_grid(latents))
         asked = self._question(latents, grid.timesteps[step].to(latents.device), condition)
         model = self._network(expert)

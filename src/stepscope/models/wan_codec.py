@@ -58,7 +58,7 @@ class WanCodec:
         """Standardised latents of a video, float32, by the mode of the VAE's posterior."""
         self.latents_shape(*frames.shape[:3])
         vae = self.pipeline.vae
-        video = video_from_frames(self.pipeline, frames).to(device=vae.device, dtype=vae.dtype)
+        video = video_from_frames(self.pipeline, frames).to(device=self.pipeline._execution_device, dtype=vae.dtype)
         mode = vae.encode(video).latent_dist.mode().float()
         mean, inverse_std = self._moments(mode)
         return ((mode - mean) * inverse_std)[0]
@@ -67,7 +67,7 @@ class WanCodec:
     def decode(self, latents: Latents) -> Frames:
         """The frames that the stock pipeline would show for these latents, rounded to 8 bits."""
         vae = self.pipeline.vae
-        scaled = latents[None].to(device=vae.device, dtype=vae.dtype)
+        scaled = latents[None].to(device=self.pipeline._execution_device, dtype=vae.dtype)
         mean, inverse_std = self._moments(scaled)
         video = vae.decode(scaled / inverse_std + mean, return_dict=False)[0]
         return frames_from_video(self.pipeline, video)

@@ -3,9 +3,9 @@
     TokenEnergy       how strongly each token is lit                  Gram           how alike layers and steps are
     ComponentBasis    the directions in which tokens differ           Moments        mean and variance of each channel
     TokenComponents   each token's place along these directions       SeedVariance   what seeds share
-    HiddenStates      chosen states at chosen layers                  Difference     how far two runs are apart
-    Raw               all of them, within a budget                    Experts        who answered
-    ProbeFeatures     means over regions of tokens, inside and outside
+    Raw               hidden states themselves, within a budget       Difference     how far two runs are apart
+    ProbeFeatures     means over regions of tokens                    Experts        who answered
+    CrossFrameAttention                                               which frames look at which
 
 Any object with `name`, `init`, `update`, `merge` and `finish` is a recorder; see `denoise.recorder`.
 """
@@ -17,7 +17,6 @@ from stepscope.recorders.cross_frame_attention import CrossFrameAttention
 from stepscope.recorders.difference import Difference
 from stepscope.recorders.experts import Experts
 from stepscope.recorders.gram import Gram
-from stepscope.recorders.hidden_states import HiddenStates
 from stepscope.recorders.moments import Moments
 from stepscope.recorders.probe_features import ProbeFeatures
 from stepscope.recorders.raw import Raw
@@ -31,7 +30,6 @@ __all__ = [
     "Difference",
     "Experts",
     "Gram",
-    "HiddenStates",
     "Moments",
     "PairedRecorder",
     "ProbeFeatures",

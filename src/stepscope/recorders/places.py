@@ -58,8 +58,22 @@ def place_of(event: StepEvent | SiteEvent, layers: Sequence[int]) -> Place | Non
     return Place(address.step, address.cfg_branch, address.layer) if address.layer in layers else None
 
 
-def steps_of(asked: Sequence[int] | int | None, num_steps: int) -> tuple[int, ...]:
-    """Steps by name; so many, evenly spread, for a number; all of them for None."""
+def steps_of(name: str, run: RunInfo, asked: Sequence[int] | int | None) -> tuple[int, ...]:
+    """The steps that a recorder reads: by name; so many, evenly spread, for a number; all of them for None.
+
+    Raises:
+        PlanError: If the run lacks some of them.
+    """
+    steps = _spread(asked, run.grid.num_steps)
+    if not steps or not set(steps) <= set(range(run.grid.num_steps)) or len(set(steps)) < len(steps):
+        raise PlanError(
+            f"Recorder {name} came with steps {list(steps)}. This run has steps 0 to {run.grid.num_steps - 1}, each "
+            "named once. Choose among these."
+        )
+    return steps
+
+
+def _spread(asked: Sequence[int] | int | None, num_steps: int) -> tuple[int, ...]:
     if isinstance(asked, int):
         return tuple(np.unique(np.linspace(0, num_steps - 1, max(asked, 0)).round().astype(int)).tolist())
     return tuple(range(num_steps) if asked is None else asked)

@@ -3,8 +3,8 @@
     raw[step, layer] = hidden_l(tokens) of the conditional forward, [L, D]
 
 Others reduce while the model runs; this one keeps.  Cost: 4 L D bytes a layer and step (Wan2.2-A14B at 832x480x81: 640
-MiB each), copied to the CPU as float32 while the model waits.  What it will take is known at the first block, and is
-refused there if it is more than the budget: nothing has been kept by then.
+MiB each; with `tokens`, that many instead of L), copied to the CPU as float32 while the model waits.  What it will take
+is known at the first block, and is refused there if it is more than the budget: nothing has been kept by then.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ import torch
 from stepscope.denoise import RunInfo, SiteEvent, StepEvent
 from stepscope.denoise.denoiser import Site
 from stepscope.errors import PlanError
-from stepscope.recorders.places import layers_of, place_of, steps_of
+from stepscope.recorders.places import layers_of, place_of, some_tokens, steps_of
 
 __all__ = ["Raw"]
 
@@ -42,6 +42,7 @@ class Raw:
         *,
         layers: Sequence[int] | None = None,
         steps: Sequence[int] | int | None = None,
+        tokens: int | None = None,
         budget: int = 2**28,
     ) -> None:
         """Keep one site of these layers at these steps, all of them for None.
@@ -50,10 +51,11 @@ class Raw:
             site: one of `denoise.SITES`.
             layers: transformer blocks.
             steps: denoising steps, or how many of them, evenly spread (all, if there are no more).
+            tokens: most of them that are kept, the same fixed draw at every place; None for all.
             budget: bytes that may be kept.
         """
         self.name, self.sites = f"raw_{site}", (site,)
-        self.layers, self.steps, self.budget = layers, steps, budget
+        self.layers, self.steps, self.tokens, self.budget = layers, steps, tokens, budget
 
     def init(self, run: RunInfo) -> _State:
         """Nothing kept yet.
@@ -62,12 +64,7 @@ class Raw:
             BadInputError: If the model has no layers.
             PlanError: If the model lacks some of the layers, or the run some of the steps.
         """
-        steps = steps_of(self.steps, run.grid.num_steps)
-        if not steps or not set(steps) <= set(range(run.grid.num_steps)) or len(set(steps)) < len(steps):
-            raise PlanError(
-                f"Recorder {self.name} came with steps {list(steps)}. This run has steps 0 to "
-                f"{run.grid.num_steps - 1}, each named once. Choose among these."
-            )
+        steps = steps_of(self.name, run, self.steps)
         return _State(layers_of(self.name, run, self.layers), steps)
 
     def update(self, state: _State, event: StepEvent | SiteEvent) -> _State:
@@ -79,14 +76,15 @@ class Raw:
         place = place_of(event, state.layers)
         if place is None or isinstance(event, StepEvent) or place.cfg_branch != "cond" or place.step not in state.steps:
             return state
-        needed = event.hidden.numel() * _BYTES * len(state.steps) * len(state.layers)
+        hidden = self._chosen(event.hidden.detach())
+        needed = hidden.numel() * _BYTES * len(state.steps) * len(state.layers)
         if needed > self.budget:
             raise PlanError(
                 f"Recorder {self.name} would keep {needed:,} bytes ({len(state.steps)} steps, {len(state.layers)} "
                 f"layers). The budget is {self.budget:,}. Choose fewer layers or steps, or raise the budget."
             )
-        hidden = event.hidden.detach().to("cpu", torch.float32, copy=True)
-        return replace(state, kept={**state.kept, (place.step, place.layer): hidden})
+        copied = hidden.to("cpu", torch.float32, copy=True)
+        return replace(state, kept={**state.kept, (place.step, place.layer): copied})
 
     def merge(self, first: _State, second: _State) -> _State:
         """What both parts of a stream kept."""
@@ -99,3 +97,8 @@ class Raw:
         for (step, layer), hidden in state.kept.items():
             raw[state.steps.index(step), state.layers.index(layer)] = hidden.numpy()
         return raw[:, :, 0] if shape[0] == 1 else np.moveaxis(raw, 2, 0)
+
+    def _chosen(self, hidden: torch.Tensor) -> torch.Tensor:
+        if self.tokens is None:
+            return hidden
+        return hidden[:, some_tokens(self.tokens, hidden.shape[1]).to(hidden.device)]

@@ -16,7 +16,7 @@ after *Demystifying Video Reasoning* (arXiv 2603.16870).  Memory: the traces of 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import torch
@@ -110,39 +110,25 @@ def generate(
     Raises:
         UserError: If anything cannot be done as asked; no step was taken then.
     """
-    asked = _asked(model, sample, strategy, seeds, num_steps, look, keep, merge, merge_steps, settings)
-    name, judge = _judge(asked, verifier, task)
-    _rehearsed(asked)
+    asked = _Question(strategy, seeds, num_steps, verifier, look, keep, merge, merge_steps, task, settings)
+    itinerary, name, judge = asked.put(model, sample)
+    _rehearsed(itinerary)
     rows = (1 if model.loaded.denoiser.device.type == "cpu" else _CHUNK) if chunk is None else chunk
-    course = Course(asked, judge, whole_number("chunk", rows, 1))
+    course = Course(itinerary, judge, whole_number("chunk", rows, 1))
     with torch.no_grad():
         winner = course.taken()
     return Generation(course.trace(winner), course.calls, strategy, name, tuple(course.looks))
 
 
-def generation_calls(
-    model: Model,
-    sample: Any,
-    *,
-    strategy: str = "single",
-    seeds: int | Iterable[int] | None = None,
-    num_steps: int = 20,
-    verifier: Any = None,
-    look: int = 3,
-    keep: int = 1,
-    merge: str | AbstractMerge = "block",
-    merge_steps: int | Iterable[int] | None = None,
-    task: Task | None = None,
-    **settings: Any,
-) -> int:
-    """Count the model calls of `generate` with the same arguments, without making one.
+def generation_calls(model: Model, sample: Any, **asked: Any) -> int:
+    """Count the model calls of `generate` with the same arguments, `chunk` aside, without making one.
 
     Raises:
         UserError: If anything cannot be done as asked.
     """
-    asked = _asked(model, sample, strategy, seeds, num_steps, look, keep, merge, merge_steps, settings)
-    _judge(asked, verifier, task)
-    return _rehearsed(asked)
+    named = {name: asked.pop(name) for name in _QUESTION & set(asked)}
+    itinerary, *_ = _Question(**named, settings=asked).put(model, sample)
+    return _rehearsed(itinerary)
 
 
 def default_seeds(strategy: str) -> range:
@@ -150,42 +136,44 @@ def default_seeds(strategy: str) -> range:
     return range(_SEEDS[strategy])
 
 
-def _asked(
-    model: Model,
-    sample: Any,
-    strategy: str,
-    seeds: int | Iterable[int] | None,
-    num_steps: int,
-    look: int,
-    keep: int,
-    merge: str | AbstractMerge,
-    merge_steps: int | Iterable[int] | None,
-    settings: Mapping[str, Any],
-) -> Itinerary:
-    """Check all that can be refused before a step is taken."""
-    if strategy not in STRATEGIES:
-        raise UnknownNameError.of("strategy", strategy, STRATEGIES)
-    check_sample(sample)
-    named = default_seeds(strategy) if seeds is None else (seeds,) if isinstance(seeds, int) else seeds
-    made = Itinerary(
-        model,
-        sample,
-        strategy,
-        tuple(whole_number("seed", seed) for seed in named),
-        whole_number("num_steps", num_steps, 1),
-        whole_number("look", look, 1),
-        whole_number("keep", keep, 1),
-        merge_of(merge, merge_steps),
-        settings,
-    )
-    made.check()
-    return made
+@dataclass(frozen=True)
+class _Question:
+    """What `generate` is asked, in its words; see there."""
+
+    strategy: str = "single"
+    seeds: int | Iterable[int] | None = None
+    num_steps: int = 20
+    verifier: Any = None
+    look: int = 3
+    keep: int = 1
+    merge: str | AbstractMerge = "block"
+    merge_steps: int | Iterable[int] | None = None
+    task: Task | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def put(self, model: Model, sample: Any) -> tuple[Itinerary, str | None, Judge | None]:
+        """The way to go and who chooses, if anybody has to; refuses all that can be refused before a step is taken."""
+        if self.strategy not in STRATEGIES:
+            raise UnknownNameError.of("strategy", self.strategy, STRATEGIES)
+        check_sample(sample)
+        seeds = default_seeds(self.strategy) if self.seeds is None else self.seeds
+        made = Itinerary(
+            model,
+            sample,
+            self.strategy,
+            tuple(whole_number("seed", seed) for seed in ((seeds,) if isinstance(seeds, int) else seeds)),
+            whole_number("num_steps", self.num_steps, 1),
+            whole_number("look", self.look, 1),
+            whole_number("keep", self.keep, 1),
+            merge_of(self.merge, self.merge_steps),
+            self.settings,
+        )
+        made.check()
+        most = {"single": 1, "ensemble": made.keep}.get(made.strategy, len(made.seeds))
+        return made, *(judge_named(self.verifier, model, sample, self.task) if most > 1 else (None, None))
 
 
-def _judge(asked: Itinerary, verifier: Any, task: Task | None) -> tuple[str | None, Judge | None]:
-    """Who chooses, where there is something to choose."""
-    most = {"single": 1, "ensemble": asked.keep}.get(asked.strategy, len(asked.seeds))
-    return judge_named(verifier, asked.model, asked.sample, task) if most > 1 else (None, None)
+_QUESTION = {each.name for each in fields(_Question)} - {"settings"}
 
 
 def _rehearsed(asked: Itinerary) -> int:

@@ -243,6 +243,7 @@ def load_model(
     dtype: Any = None,
     loras: Mapping[str, Any] = {},
     revision: str | None = None,
+    offload: str = "none",
 ) -> Model:
     """Load a model, or take one that is alive.
 
@@ -252,11 +253,13 @@ def load_model(
         dtype: number type of its weights; None for the model's own.
         loras: LoRA files by expert.
         revision: revision of a hub id.
+        offload: what waits on the CPU until it is needed: `none`, `model` (one expert or encoder at a time is on the
+            device) or `group` (of an expert a block or two); decoding is then done in tiles.
 
     Raises:
         UserError: If it is missing, damaged or of a kind that is not supported.
     """
-    return Model(models.load(x, device=device, dtype=dtype, loras=loras, revision=revision))
+    return Model(models.load(x, device=device, dtype=dtype, loras=loras, revision=revision, offload=offload))
 
 
 def once_each(encode: Callable[[Frames], Latents]) -> Callable[[Frames], Latents]:
@@ -273,4 +276,5 @@ def once_each(encode: Callable[[Frames], Latents]) -> Callable[[Frames], Latents
 
 
 def _stacked(batches: list[torch.Tensor], number: torch.dtype) -> torch.Tensor:
-    return torch.stack([batch[0].detach().to("cpu", number) for batch in batches])
+    """The first row of every batch, brought to the CPU in one piece."""
+    return torch.stack([batch[0].detach() for batch in batches]).to("cpu", number)

@@ -9,6 +9,9 @@ A plan is rehearsed when it is made, sample by sample and without a model call: 
 then, and its calls are counted by taking every step with a model that predicts nothing.  A trace counts the calls of
 its branch alone, as `model.denoise` would make them; the clean estimate that `renoise` asks for is one of those, but a
 tree takes it from the trunk's own prediction and makes no call for it.
+
+Where a call has several rows (`chunk`), the trees of several samples are grown together, as many as `scope.forest`
+allows, so that calls are full.
 """
 
 import math
@@ -19,20 +22,23 @@ from typing import Any, SupportsFloat
 
 import torch
 
-from stepscope.denoise import Fork, Rehearsal, Run, Taps, grow
+from stepscope.denoise import Fork, Rehearsal, Run, Taps, Tree, grow, grow_forest
 from stepscope.errors import PlanError
 from stepscope.scope.branch import CLEAN, Branch, with_clean
 from stepscope.scope.checks import check_attached, check_sample, whole_number
+from stepscope.scope.forest import puzzles_at_once, rows_in_a_call
 from stepscope.scope.model import Model, once_each
 from stepscope.scope.trace import Trace
 from stepscope.shapes import Frames, Latents
 
-__all__ = ["Key", "Plan", "plan"]
+__all__ = ["Grown", "Key", "Plan", "grown_together", "plan"]
 
 Key = tuple[int | None, int, str]
 """(sample.seed, seed of the plan, name of the branch)."""
 
-_CHUNK = 8  # rows in a call on an accelerator
+Grown = tuple[dict[tuple[int, str], Trace], int]
+"""Every branch of one sample, {(seed, name of the branch): trace}, and the model calls that were made."""
+
 _BYTES = 4  # float32
 
 
@@ -85,8 +91,14 @@ class Plan:
         steps, cells = self.settings["num_steps"], len(self.seeds) * len(self.branches)
         return sum(cells * _trace_bytes(self.model, sample, steps) for sample in self.samples)
 
+    def at_once(self) -> int:
+        """How many samples `results` takes at a time."""
+        cells = len(self.seeds) * len(self.branches)
+        size = cells * _trace_bytes(self.model, self.samples[0], self.settings["num_steps"])
+        return puzzles_at_once(self.model, self.chunk, len(self.seeds), size)
+
     def seconds(self) -> float:
-        """An estimate of the time that `run` takes in model calls, from one that is made and timed here."""
+        """An estimate of the time that `run` takes in model calls, from one of `chunk` rows that is timed here."""
         run = self._run(self.samples[0], self.branches[0], self.seeds[0], None)
         latents = self.model.start_of(run).latents.repeat(self.chunk, 1, 1, 1, 1)
         condition = run.denoiser.condition(self.samples[:1] * self.chunk, run.guidance, run.negative_prompt)
@@ -97,31 +109,27 @@ class Plan:
                 told = run.denoiser.predict(latents, 0, run.grid, condition, run.guidance, Taps())
             told.velocity.flatten()[0].item()  # waits for an accelerator
             made, elapsed = told.model_calls, time.perf_counter() - begun
-        return elapsed / made * self.model_calls()
+        forests = math.ceil(len(self.samples) / self.at_once())
+        return elapsed * max(self.model_calls() / made, forests * self.settings["num_steps"])
 
     def results(self, done: Iterable[Key] = ()) -> Iterator[tuple[Key, Trace]]:
-        """The results one by one, sample after sample: no more than one sample's are held.
+        """The results one by one, sample after sample: no more than those of `at_once` samples are held.
 
         Args:
             done: keys that are there already; a sample of which all are is left out.
         """
         held = set(done)
-        for sample in self.samples:
-            if held.issuperset(self._keys(sample)):
-                continue
-            traces, _ = self.grown(sample)
-            yield from (((getattr(sample, "seed", None), *key), trace) for key, trace in traces.items())
+        missing = [sample for sample in self.samples if not held.issuperset(self._keys(sample))]
+        for first in range(0, len(missing), size := self.at_once()):
+            together = missing[first : first + size]
+            grown = grown_together([(self, sample) for sample in together])
+            for sample, (traces, _) in zip(together, grown, strict=True):
+                yield from (((getattr(sample, "seed", None), *key), trace) for key, trace in traces.items())
 
-    def grown(self, sample: Any) -> tuple[dict[tuple[int, str], Trace], int]:
-        """Every branch of one sample, {(seed, name of the branch): trace}, and the model calls that were made."""
-        forks = self._forks(sample, self.seeds, once_each(self.model.encode), lambda run: run)
-        with torch.no_grad():
-            leaves, made = grow(list(forks.values()), self.recorders, self.paired, self.chunk)
-        traces = {
-            (seed, name): self.model.trace_of(fork.run, leaves[seed, name], branch=name)
-            for (seed, name), fork in forks.items()
-        }
-        return traces, made
+    def grown(self, sample: Any) -> Grown:
+        """Every branch of one sample, and the model calls that were made."""
+        (grown,) = grown_together([(self, sample)])
+        return grown
 
     def run(self, done: Mapping[Key, Trace] | None = None) -> dict[Key, Trace]:
         """All results.
@@ -198,6 +206,24 @@ class Plan:
         return forks
 
 
+def grown_together(parts: Sequence[tuple[Plan, Any]]) -> Iterator[Grown]:
+    """The trees of several samples, each of its own plan, grown side by side; then given one by one and let go.
+
+    Args:
+        parts: plans on one model with one number of steps and rows in a call, each with one of its samples.
+    """
+    planted = [made._forks(each, made.seeds, once_each(made.model.encode), lambda run: run) for made, each in parts]
+    trees = [
+        Tree(list(forks.values()), made.recorders, made.paired) for (made, _), forks in zip(parts, planted, strict=True)
+    ]
+    with torch.no_grad():
+        forest = grow_forest(trees, parts[0][0].chunk)
+    for (made, _), forks in zip(parts, planted, strict=True):
+        leaves, calls = forest.pop(0)
+        traces = {key: made.model.trace_of(fork.run, leaves[key], branch=key[1]) for key, fork in forks.items()}
+        yield traces, calls
+
+
 def plan(
     model: Model,
     samples: Iterable[Any],
@@ -230,8 +256,8 @@ def plan(
         negative_prompt: prompt of the unconditional forward.
         recorders: folds over every branch.
         paired: folds over the clean run (first) and a branch (second) in step.
-        chunk: rows in every model call; None for 1 on a CPU, where a branch then equals a rerun bit for bit, and 8 on
-            an accelerator.
+        chunk: rows in every model call; None for 1 on a CPU, where a branch then equals a rerun bit for bit, and as
+            many as a model of this size gains from on an accelerator, see `scope.forest`.
         memory: budget in bytes for what `run` gives back; None for none.
 
     Raises:
@@ -242,16 +268,16 @@ def plan(
     settings: dict[str, Any] = dict(
         zip(names, (steps, guidance, solver, schedule, shift, negative_prompt), strict=True)
     )
-    rows = (1 if model.loaded.denoiser.device.type == "cpu" else _CHUNK) if chunk is None else chunk
+    drawn = _samples(samples)
     made = Plan(
         model=model,
-        samples=_samples(samples),
+        samples=drawn,
         branches=with_clean(branches),
         seeds=tuple(dict.fromkeys(whole_number("seed", seed) for seed in seeds)),
         settings=settings,
         recorders=tuple(recorders),
         paired=tuple(paired),
-        chunk=whole_number("chunk", rows, 1),
+        chunk=rows_in_a_call(model, drawn[0]) if chunk is None else whole_number("chunk", chunk, 1),
         costs=(),
     )
     _check(made, memory)

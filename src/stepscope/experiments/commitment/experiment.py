@@ -6,7 +6,9 @@
 
 On top of these curves: when choice and knowledge are settled (censored where never), how often several answers are kept
 alive after the observer has chosen, how often an answer is changed, whether all latent frames settle together, and what
-seeds have in common.  Everything is read in the latents: a run costs its N predictions and no decoding.
+seeds have in common.  Where a shape is hidden, or the prompt decides, branches of the run are shown something else from
+some step on (see `switching`); elsewhere the clean run is all that is made.  Everything is read in the latents: a run
+costs its predictions and no decoding.
 
 Source of the behaviours: *Demystifying Video Reasoning* (arXiv 2603.16870), which shows them on single videos.
 """
@@ -18,7 +20,7 @@ from typing import Any, ClassVar
 from stepscope.analysis.claims import Verdict
 from stepscope.denoise import PairedRecorder, Recorder
 from stepscope.executors import Finding, Job, Measured, Puzzle
-from stepscope.experiments.commitment import ledger, measures, summary
+from stepscope.experiments.commitment import ledger, measures, summary, switching
 from stepscope.scope import Branch
 
 __all__ = ["Commitment"]
@@ -42,10 +44,10 @@ class Commitment:
     prepare_runs: ClassVar[int] = 0
 
     def branches(self, sample: Any, other: Any | None, num_steps: int) -> Sequence[Branch]:
-        """None: the clean run is all that is read."""
-        return ()
+        """The same run, shown another picture or prompt from some step on; none where that decides nothing."""
+        return switching.switches(sample, num_steps)
 
-    def recorders(self) -> Sequence[Recorder]:
+    def recorders(self, prepared: Any) -> Sequence[Recorder]:
         """None: traces say it all."""
         return ()
 

@@ -5,10 +5,12 @@
     early-commitment               choice settled in the first half of the steps     control: on a foreign puzzle
     superposition                  several visible in the first quarter, - observer  control: the same, in the results
     self-correction                wrong to right, minus right to wrong              control: the observer's rollout
-    working-memory                 hidden shapes come out the same, minus a decoy    control: two decoys, alike
+    working-memory                 first answer minus the other, switched half-way   control: switched at step 0
     perception-before-action       motion known later than objects, minus observer   control: parts that do not move
 
-A puzzle says something on the claims for which it is made: with several solutions, with a screen, with objects at rest.
+A puzzle says something on the claims for which it is made: with several solutions, with a screen or a prompt that
+decides, with objects at rest.  A model that heeds no switch, because its answer comes from elsewhere, is asked instead
+whether hidden shapes come out the same rather than like a decoy; its control are two decoys.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +24,7 @@ from stepscope.analysis.claims import Verdict
 from stepscope.executors import Finding
 from stepscope.experiments.commitment.measures import MODEL, ROLLOUT, STATE
 from stepscope.experiments.commitment.perception import lag
+from stepscope.experiments.commitment.switching import decisive, middle
 from stepscope.experiments.evidence import Evidence, emit
 
 __all__ = ["CLAIMS", "evidence", "judge"]
@@ -102,6 +105,10 @@ def _correction(run: Run) -> Pair:
 
 
 def _memory(run: Run) -> Pair:
+    found = decisive(run["switched"])
+    if found is not None:
+        value, control = (found["kept"][at] - found["followed"][at] for at in (middle(found["steps"]), 0))
+        return value, control
     shown = [shape["emerging"][-1] for shape in run["memory"]]
     same, other, stranger = (shown.count(look) / len(shown) for look in ("same", "other", "stranger"))
     return same - other, stranger - other
@@ -123,11 +130,15 @@ CLAIMS: Mapping[str, _Reading] = {
     "early-commitment": _Reading(_early, *_SEVERAL),
     "superposition": _Reading(_superposition, *_SEVERAL),
     "working-memory": _Reading(
-        _memory, "puzzles in which a screen hides shapes", lambda finding, run: bool(run["memory"])
+        _memory,
+        "puzzles in which a screen hides shapes, or in which a prompt that is heeded decides,",
+        lambda finding, run: bool(run["memory"]) or decisive(run["switched"]) is not None,
     ),
     "self-correction": _Reading(_correction, "puzzles", lambda finding, run: True),
     "perception-before-action": _Reading(
-        _perception, "puzzles with masks of objects at rest", lambda finding, run: run["perception"] is not None
+        _perception,
+        "puzzles in which something has to be found before it moves, with masks of objects at rest,",
+        lambda finding, run: run["perception"] is not None,
     ),
 }
 """How each claim is read."""

@@ -6,7 +6,8 @@ rollout from the model's own noise.  The control lays what the model has drawn o
     foreign weights = hull weights of (x0_hat - still + still') among the solutions of the other puzzle
 
 so that nothing but the drawing can make a choice between solutions that have nothing to do with it.  What comes out
-from behind a screen is read by `memory`, when objects and motion are known by `perception`.
+from behind a screen is read by `memory`, what outlives a switch of the input by `switching`, when objects and motion
+are known by `perception`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -33,7 +34,7 @@ from stepscope.analysis import (
     shown_answers,
 )
 from stepscope.executors import Measured, Puzzle, reading_rows
-from stepscope.experiments.commitment import memory, perception
+from stepscope.experiments.commitment import memory, perception, switching
 from stepscope.scope import Reading, Solutions, Trace, read
 from stepscope.shapes import Latents, LatentsBatch
 
@@ -47,11 +48,12 @@ Facts = dict[str, Any]
 def measure(puzzle: Puzzle) -> Measured:
     """Read the runs of one puzzle."""
     traces, solutions = puzzle.clean, puzzle.solutions
-    scene = perception.scene_of(puzzle.sample, solutions)
+    scene, lined = perception.scene_of(puzzle.sample, solutions), memory.known(puzzle)
     readings = [read(trace, solutions) for trace in traces]
     runs = [
-        _run(trace, reading, solutions, puzzle.foreign, scene) | {"memory": shown}
-        for trace, reading, shown in zip(traces, readings, memory.recall(puzzle), strict=True)
+        _run(trace, reading, solutions, puzzle.foreign, scene)
+        | {"memory": memory.recall(trace.cond_estimates, lined), "switched": found}
+        for trace, reading, found in zip(traces, readings, switching.switched(puzzle, lined), strict=True)
     ]
     cells = [list(_cells(*each)) for each in zip(traces, readings, runs, strict=True)]
     return Measured(_puzzle(traces, readings, runs, solutions), runs, cells)
@@ -123,7 +125,7 @@ def _foreign(estimates: LatentsBatch, still: Latents, foreign: Solutions) -> Fac
 
 
 def _cells(trace: Trace, reading: Reading, run: Mapping[str, Any]) -> Iterator[Facts]:
-    """The rows of a run: its reading, answers by the latent read-out, frames, memory and perception."""
+    """The rows of a run: its reading, answers by the latent read-out, frames, memory, switches and perception."""
     sigmas = trace.sigmas.tolist()
     yield from reading_rows(reading, sigmas)
     for step in range(trace.num_steps):
@@ -134,10 +136,20 @@ def _cells(trace: Trace, reading: Reading, run: Mapping[str, Any]) -> Iterator[F
     for step, shown in enumerate(zip(*(shape["emerging"] for shape in run["memory"]), strict=True)):
         kept = {"value": shown.count("same") / len(shown), "text": ", ".join(shown)}
         yield {"metric": "identity", "step": step, "sigma": sigmas[step], **kept}
+    for kind, found in run["switched"].items():
+        yield from _switched(kind, found)
     for who, found in (run["perception"] or {}).items():
         strategy = "single" if who == MODEL else who
         yield {"metric": "object_step", "strategy": strategy, "value": _number(found["steps"]["objects"])}
         yield {"metric": "motion_step", "strategy": strategy, "value": _number(found["steps"]["motion"])}
+
+
+def _switched(kind: str, found: Facts) -> Iterator[Facts]:
+    """The share that was kept by each branch, and how much of the first answer the observer reads at the switch."""
+    for step, kept, shown, weight in zip(*(found[name] for name in ("steps", "kept", "shown", "reader")), strict=True):
+        branch = switching.branch_name(kind, step)
+        yield {"metric": "identity", "branch": branch, "value": kept, "text": shown}
+        yield {"metric": "identity", "branch": branch, "strategy": STATE, "step": step, "value": weight}
 
 
 def _number(step: int | None) -> float | None:

@@ -16,6 +16,7 @@ Only the codec sees the line-up, never the model.  Cost: nine or ten encodings a
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
@@ -25,12 +26,12 @@ from jaxtyping import Bool
 
 from stepscope.analysis import cell_shares, latent_frames
 from stepscope.executors import Puzzle
-from stepscope.shapes import Candidates, LatentsBatch
+from stepscope.shapes import Candidates, Latents, LatentsBatch
 from stepscope.tasks.colours import SHAPE_COLOURS
 from stepscope.tasks.occlusion import KINDS, PROMPTS, Occlusion
 from stepscope.tasks.sample import canonical
 
-__all__ = ["line_up", "recall", "recognise", "views"]
+__all__ = ["Known", "first_frame", "has_screen", "known", "line_up", "recall", "recognise", "views"]
 
 Cells = Bool[np.ndarray, "F H W"]
 Shown = dict[str, list[str]]
@@ -38,31 +39,59 @@ Shown = dict[str, list[str]]
 _LOOKS = ("same", "other", "stranger")
 
 
-def recall(puzzle: Puzzle) -> list[list[Shown]]:
-    """What each shape looks like at each step of each run: [run][shape]["entering" | "emerging"][step].
+@dataclass(frozen=True, eq=False)
+class Known:
+    """The line-up of a puzzle in the model's latents, and where its shapes can be seen.
+
+    Attributes:
+        videos: The line-up by name; several are named `mixed`.
+        seen: For each shape the cells in which it is seen before and after it is hidden, see `views`.
+    """
+
+    videos: Sequence[tuple[str, Latents]]
+    seen: Sequence[Mapping[str, Cells]]
+
+    def video(self, name: str) -> Latents:
+        """The first video of this name."""
+        return next(video for each, video in self.videos if each == name)
+
+
+def known(puzzle: Puzzle) -> Known | None:
+    """Encode the line-up of a puzzle; None if it has no screen, or no shape of which anything can be read."""
+    seen = views(puzzle.sample, puzzle.solutions.still.shape[1:]) if has_screen(puzzle.sample) else []
+    if not seen:
+        return None
+    return Known([(name, puzzle.model.encode(video)) for name, video in line_up(puzzle.sample)], seen)
+
+
+def recall(estimates: LatentsBatch, lined: Known | None) -> list[Shown]:
+    """What each hidden shape looks like in each estimate: [shape]["entering" | "emerging"][step].
 
     Args:
-        puzzle: A puzzle, denoised; no shapes are found in one without a screen.
+        estimates: Clean estimates, one a step.
+        lined: The line-up; None for a puzzle without a screen, in which no shapes are found.
     """
-    seen = views(puzzle.sample, puzzle.solutions.still.shape[1:]) if _has_screen(puzzle.sample) else []
-    if not seen:
-        return [[] for _ in puzzle.runs]
-    shown = list(line_up(puzzle.sample))
-    names, encoded = [name for name, _ in shown], torch.stack([puzzle.model.encode(video) for _, video in shown])
-    return [recognise(trace.cond_estimates, encoded, names, seen) for trace in puzzle.clean]
+    if lined is None:
+        return []
+    names, videos = zip(*lined.videos, strict=True)
+    return recognise(estimates, torch.stack(videos), names, lined.seen)
 
 
 def line_up(sample: Any) -> Iterator[tuple[str, np.ndarray]]:
     """The videos among which the shapes of an `occlusion` puzzle are recognised, with their names."""
-    state, shapes = sample.state, sample.state["shapes"]
-    kinds, colours = _looks(shapes, canonical(state))
+    shapes = sample.state["shapes"]
     for kind, colour in product(_LOOKS, _LOOKS):
-        looks = [own | {"kind": kinds[kind][i], "colour": colours[colour][i]} for i, own in enumerate(shapes)]
-        yield kind if kind == colour else "mixed", _video({**state, "shapes": looks}, sample.prompt, sample)
-    yield "nothing", _video({**state, "shapes": []}, sample.prompt, sample)
+        yield kind if kind == colour else "mixed", _video(sample, _dressed(sample, kind, colour))
+    yield "nothing", _video(sample, [])
     if len(shapes) == 2:
         (elsewhere,) = set(PROMPTS.values()) - {sample.prompt}
-        yield "exchanged", _video(state, elsewhere, sample)
+        yield "exchanged", _video(sample, shapes, elsewhere)
+
+
+def first_frame(sample: Any, look: str) -> np.ndarray:
+    """The first frame of a video of the line-up: of "same", of a decoy's look, or of "nothing"."""
+    shapes = [] if look == "nothing" else _dressed(sample, look, look)
+    return Occlusion().from_state({**sample.state, "shapes": shapes}, sample.prompt, num_frames=5).first_frame
 
 
 def views(sample: Any, latents_shape: Sequence[int]) -> list[dict[str, Cells]]:
@@ -95,13 +124,22 @@ def recognise(
     ]
 
 
-def _has_screen(sample: Any) -> bool:
+def has_screen(sample: Any) -> bool:
+    """Whether a puzzle hides shapes behind a screen."""
     known = getattr(sample, "task", None) == Occlusion.name and sample.state is not None
     return known and "screen" in (getattr(sample, "masks", None) or {})
 
 
-def _video(state: Mapping[str, Any], prompt: str, sample: Any) -> np.ndarray:
-    return Occlusion().from_state(state, prompt, num_frames=sample.num_frames).solutions[0]
+def _video(sample: Any, shapes: Sequence[Mapping[str, Any]], prompt: str | None = None) -> np.ndarray:
+    state = {**sample.state, "shapes": shapes}
+    return Occlusion().from_state(state, prompt or sample.prompt, num_frames=sample.num_frames).solutions[0]
+
+
+def _dressed(sample: Any, kind: str, colour: str) -> list[dict[str, Any]]:
+    """The shapes of a puzzle with the kinds of one look and the colours of another."""
+    shapes = sample.state["shapes"]
+    kinds, colours = _looks(shapes, canonical(sample.state))
+    return [own | {"kind": kinds[kind][i], "colour": colours[colour][i]} for i, own in enumerate(shapes)]
 
 
 def _looks(shapes: Sequence[Mapping[str, Any]], text: str) -> tuple[dict[str, list[str]], dict[str, list[str]]]:

@@ -6,6 +6,11 @@
 
 for the model and for the observer's rollout from the same noise, which sees everything at once and settles on a motion
 when it has chosen; what the model has beyond it is no ambiguity.  Objects are what the masks of a puzzle cover.
+
+It is asked where something has to be found before it can move: a ball and its targets, shapes and their screen, an
+example and what is to be turned like it.  In `NOTHING_TO_FIND` a way is chosen or a place is marked and no object moves
+that had to be localised, so that a lag there is one of choice; puzzles of one's own say by their masks what is to be
+found.
 """
 
 from collections.abc import Mapping
@@ -17,14 +22,19 @@ from stepscope.analysis import Scene, cell_shares, divide_scene, knowledge_step,
 from stepscope.scope import Solutions
 from stepscope.shapes import LatentsBatch
 
-__all__ = ["PARTS", "lag", "parts", "scene_of"]
+__all__ = ["NOTHING_TO_FIND", "PARTS", "lag", "parts", "scene_of"]
+
+NOTHING_TO_FIND = frozenset({"maze", "maze-two-goals", "find-shape", "size-pattern", "tic-tac-toe"})
+"""Tasks in which nothing has to be localised before it moves."""
 
 PARTS = ("objects", "motion", "rest")
 """Of a scene, see `analysis.perception`."""
 
 
 def scene_of(sample: Any, solutions: Solutions) -> Scene | None:
-    """Divide the scene of a puzzle; None if it has no masks, or none that covers something at rest."""
+    """Divide the scene of a puzzle; None if nothing has to be found in it, or no mask covers something at rest."""
+    if getattr(sample, "task", None) in NOTHING_TO_FIND:
+        return None
     masks = list((getattr(sample, "masks", None) or {}).values())
     if not masks:
         return None

@@ -5,6 +5,7 @@ settled    median step over all runs, censored ones counted as later than any, a
 frames     commitment step of each latent frame, and its slope, for the model;  0 for an observer by construction
 seeds      share of what is drawn that all seeds share, by step; agreement of the seeds' results
 memory     what comes out from behind a screen, and goes in: share of each look by step
+switched   what is kept and what followed by the step of the switch, beside what the observer could read there
 perception when objects, motion and the rest of a scene are known, and the mean R of each by step
 """
 
@@ -58,6 +59,7 @@ def summarise(findings: Sequence[Finding], sigmas: Sequence[float]) -> dict[str,
         "frames": _frames(several),
         "seeds": _seeds(findings),
         "memory": _memory(findings),
+        "switched": _switched(findings),
         "perception": _perception(findings),
         "detectable": {id: detectable(evidence(id, findings)) for id in CLAIMS},
     }
@@ -157,6 +159,26 @@ def _memory(findings: Sequence[Finding]) -> dict[str, Any] | None:
         for when in ("entering", "emerging")
         for looks in [sorted({shown for shape in shapes for shown in shape[when]})]
     }
+
+
+def _switched(findings: Sequence[Finding]) -> dict[str, Any] | None:
+    """None where nothing could be switched."""
+    kinds = {kind: found["steps"] for _, run in _runs(findings) for kind, found in run["switched"].items()}
+    return {
+        kind: {
+            "steps": steps,
+            "heeded": sum(run["switched"][kind]["heeded"] for _, run in _runs(findings) if kind in run["switched"]),
+            **{
+                name: [_interval(findings, _at(kind, name, place), _SHARE) for place in range(len(steps))]
+                for name in ("kept", "followed", "reader")
+            },
+        }
+        for kind, steps in kinds.items()
+    } or None
+
+
+def _at(kind: str, name: str, place: int) -> Callable[[Run], float | None]:
+    return lambda run: run["switched"][kind][name][place] if kind in run["switched"] else None
 
 
 def _perception(findings: Sequence[Finding]) -> dict[str, Any] | None:

@@ -110,7 +110,7 @@ class Ensemble:
         seeds = pool_seeds(vars(self), num_steps, self.pool)
         return tuple(branches_of(self.variants or (), seeds, self.size, self.merge_steps, self.layered))
 
-    def recorders(self) -> Sequence[Recorder]:
+    def recorders(self, prepared: Any) -> Sequence[Recorder]:
         """None: traces say it all."""
         return ()
 

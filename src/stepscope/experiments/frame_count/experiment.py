@@ -71,7 +71,7 @@ class FrameCount:
             )
         return ()
 
-    def recorders(self) -> Sequence[Recorder]:
+    def recorders(self, prepared: Any) -> Sequence[Recorder]:
         """None: traces say it all."""
         return ()
 

@@ -57,7 +57,7 @@ class LayerEnergy:
         """None: the clean run is all that is read."""
         return ()
 
-    def recorders(self) -> Sequence[Recorder]:
+    def recorders(self, prepared: Any) -> Sequence[Recorder]:
         """The norms of all tokens."""
         return [TokenEnergy()] if self.has_layers else []
 

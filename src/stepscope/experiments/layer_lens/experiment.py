@@ -7,8 +7,9 @@
 
 A lens is linear and sees one token at a time: what it reads is there in that layer, in place; what it misses may be
 there in another form, or would be found with more puzzles to fit on (a second lens, of half of them, shows how much).
-Cost: the runs of `calibration` puzzles beforehand, N predictions each; then 4 L D bytes a layer and step on the CPU (L
-tokens; `budget` refuses more), and two readings by the head of a few thousandths of a call each.
+Cost: the runs of `calibration` puzzles beforehand, N predictions each; then nothing but estimates is kept, and two
+readings by the head, of a few thousandths of a call each.  A map takes 4 D^2 bytes on the model's device and 16 D^2 on
+the CPU while it is fitted, two for each layer and step that is read (D = 5120: 0.1 and 0.4 GiB): choose few of both.
 
 Source: late layers "consolidate" (arXiv 2603.16870); the lens is that of Belrose et al. 2023, *Eliciting Latent
 Predictions from Transformers with the Tuned Lens* (arXiv 2303.08112), in closed form and on clean estimates.
@@ -23,15 +24,15 @@ from stepscope.denoise import PairedRecorder, Recorder
 from stepscope.errors import BadInputError
 from stepscope.executors import Finding, Job, Measured, Puzzle
 from stepscope.experiments.layer_lens import ledger, measures, summary
+from stepscope.experiments.layer_lens.estimates import LensEstimates
 from stepscope.experiments.layer_lens.fit import Lens, fit
+from stepscope.experiments.layer_lens.regressions import LensRegressions
 from stepscope.experiments.spans import chosen
-from stepscope.recorders import Raw
 from stepscope.scope import Branch, Model
 
 __all__ = ["LayerLens"]
 
 _USUAL = 8  # steps that are read where none are asked for
-_MIB = 2**20
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,6 @@ class LayerLens:
         layers: The layers: one, several, or START:STOP:STRIDE, the last one always among them; None for all.
         calibration: Puzzles on which the maps are fitted, of the training split and none that is measured; 1 or more.
         penalty: Of the ridge, in units of the mean variance of the hidden states, above 0.
-        budget: MiB of hidden states that a run may keep.
 
     Raises:
         BadInputError: If any of these cannot be used.
@@ -56,7 +56,6 @@ class LayerLens:
     layers: Any = None
     calibration: int = 16
     penalty: float | int = 1e-3
-    budget: int = 1024
 
     def __post_init__(self) -> None:
         if self.calibration < 1 or not self.penalty > 0:
@@ -84,12 +83,13 @@ class LayerLens:
         """None: the clean run is all that is read."""
         return ()
 
-    def recorders(self) -> Sequence[Recorder]:
-        """What enters the first block, and what the chosen ones put out."""
+    def recorders(self, prepared: Any) -> Sequence[Recorder]:
+        """What looks through the lens; what it is fitted with, as long as there is none."""
         if not self.layers:
             return []
-        options = {"steps": _USUAL if self.at is None else self.at, "budget": self.budget * _MIB}
-        return [Raw("resid_pre", layers=(0,), **options), Raw("block", layers=self.layers, **options)]
+        if prepared is None:
+            return [self._regressions()]
+        return [LensEstimates(prepared, self.layers, self._steps)]
 
     def paired(self) -> Sequence[PairedRecorder]:
         """None: there is nothing to compare."""
@@ -97,11 +97,11 @@ class LayerLens:
 
     def prepare(self, job: Job) -> Lens | None:
         """Fit the lens."""
-        return fit(job, self.recorders, self.calibration, self.penalty) if self.layers else None
+        return fit(job, self._regressions(), self.calibration, self.penalty) if self.layers else None
 
     def measure(self, puzzle: Puzzle) -> Measured:
         """Read the runs of one puzzle."""
-        return measures.measure(puzzle, self.layers or (), _USUAL if self.at is None else self.at)
+        return measures.measure(puzzle, self.layers or ())
 
     def claims(self, findings: Sequence[Finding]) -> list[Verdict]:
         """Hold what was found against the claims, in the order of `emits`."""
@@ -111,3 +111,10 @@ class LayerLens:
         """Sum up what was found."""
         asked = {"calibration": self.calibration, "penalty": float(self.penalty)}
         return asked | summary.summarise(findings, sigmas)
+
+    @property
+    def _steps(self) -> Sequence[int] | int:
+        return _USUAL if self.at is None else self.at
+
+    def _regressions(self) -> LensRegressions:
+        return LensRegressions(self.layers, self._steps)

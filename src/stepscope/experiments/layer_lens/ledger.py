@@ -1,12 +1,15 @@
 """From what `layer-lens` measured to its claim: one number a run, and its control.
 
-    fall(l) = mean over the steps read of  min(R_input, 1) - min(R_l, 1)          1: no more is known than a still video
+    fall(l) = 1 - mean over the steps read of R_l
     share   = fall(last of the first three quarters of the layers) / fall(last layer)
 
-R above 1 is capped, since a lens that cannot even draw the still scene knows no less of the answer than one that can:
-drawing the scene is not consolidating an answer.  A run whose last layer comes to know next to nothing (a mean fall
-below 0.1) says nothing on where it does.  A lens of too few puzzles makes early layers look ignorant: the share grows
-with the calibration, and is a lower bound until it no longer does.
+Why from 1: R is a distance in units of that of a still video, so the zero of what is known of an answer is R = 1, and
+every layer of every model is measured from there; no R is cut off.  What enters block 0 is no such zero: its lens draws
+the scene badly or well for reasons of its own (at R far above 1, learning to draw the scene would pass for most of an
+answer), and what it knows of the answer is no work of the late layers.  The fall from there is kept beside it, as
+`from_input`.  A run whose last layer comes to know next to nothing (a fall below 0.1) says nothing on where it does.  A
+lens of too few puzzles makes early layers look ignorant: the share grows with the calibration, and is a lower bound
+until it no longer does.
 """
 
 import math
@@ -63,17 +66,17 @@ def quarter_source(puzzle: Mapping[str, Any]) -> int | None:
 
 
 def consolidated(
-    run: Mapping[str, Any], puzzle: Mapping[str, Any], cap: float = 1.0, lens: str = "knowledge"
+    run: Mapping[str, Any], puzzle: Mapping[str, Any], lens: str = "knowledge", *, from_input: bool = False
 ) -> float | None:
     """The share of the fall that is done after three quarters of the layers; None where nothing falls.
 
     Args:
         run: What one run says.
         puzzle: What all runs of its puzzle share.
-        cap: Largest R that counts.
         lens: `knowledge`, or `half` for the lens of half the calibration.
+        from_input: Whether R falls from what the lens makes of the input, instead of from a still video.
     """
     source = quarter_source(puzzle)
-    distances = np.minimum(run[lens], cap)
-    falls = (distances[:, :1] - distances).mean(axis=0)
+    distances = np.mean(run[lens], axis=0)
+    falls = (distances[0] if from_input else 1.0) - distances
     return float(falls[source] / falls[-1]) if source is not None and falls[-1] >= _LEAST_FALL else None

@@ -16,10 +16,8 @@ import numpy as np
 import torch
 
 from stepscope.analysis import candidate_weights, knowledge, multiplicity
-from stepscope.denoise import Run
 from stepscope.executors import Measured, Puzzle
-from stepscope.experiments.layer_lens.fit import sources, to_last
-from stepscope.recorders.places import steps_of
+from stepscope.experiments.layer_lens.sources import NAME
 from stepscope.scope import Model, Solutions, Trace
 from stepscope.shapes import Trajectory
 
@@ -37,66 +35,39 @@ def lacking(model: Model) -> str | None:
     return None
 
 
-def measure(puzzle: Puzzle, layers: Sequence[int], asked: Sequence[int] | int) -> Measured:
+def measure(puzzle: Puzzle, layers: Sequence[int]) -> Measured:
     """Read the runs of one puzzle.
 
     Args:
-        puzzle: With the hidden states of its clean runs, and the lens.
-        layers: The layers that were recorded, the last one last; none for a model that lacks what is needed.
-        asked: The steps that were recorded, or how many.
+        puzzle: With what the lens saw in its clean runs.
+        layers: The layers that it looked at, the last one last; none for a model that lacks what is needed.
     """
     if not layers:
         return Measured({"lacks": lacking(puzzle.model)}, [{} for _ in puzzle.clean], [[] for _ in puzzle.clean])
-    steps = steps_of(asked, puzzle.clean[0].num_steps)
-    run = _run_of(puzzle.model, puzzle.clean[0])
-    condition = run.denoiser.condition(run.samples, run.guidance, run.negative_prompt)
-    runs = [_read(puzzle, trace, steps, run, condition) for trace in puzzle.clean]
+    first = puzzle.clean[0]
     facts = {
         "lacks": None,
-        "steps": list(steps),
+        "steps": first.records[NAME]["steps"].tolist(),
         "layers": list(layers),
         "num_layers": puzzle.model.num_layers,
         "num_solutions": len(puzzle.solutions.candidates),
     }
-    return Measured(facts, runs, [list(_cells(read, facts, run.grid.sigmas.tolist())) for read in runs])
+    runs = [_read(trace, puzzle.solutions) for trace in puzzle.clean]
+    return Measured(facts, runs, [list(_cells(read, facts, first.sigmas.tolist())) for read in runs])
 
 
-def _run_of(model: Model, trace: Trace) -> Run:
-    """The run that a trace is of: its grid, and what the model is shown."""
-    return model.run_of(
-        trace.sample,
-        num_steps=trace.num_steps,
-        seed=trace.seed,
-        guidance=trace.guidance,
-        schedule=trace.schedule,
-        shift=trace.shift,
-        negative_prompt=trace.negative_prompt,
-    )
-
-
-def _read(puzzle: Puzzle, trace: Trace, steps: Sequence[int], run: Run, condition: Any) -> Facts:
+def _read(trace: Trace, solutions: Solutions) -> Facts:
     """What one run says."""
-    final = int(candidate_weights(trace.latents[-1], puzzle.solutions.candidates).argmax())
+    final = int(candidate_weights(trace.latents[-1], solutions.candidates).argmax())
     facts: Facts = {"knowledge": [], "choice": [], "multiplicity": [], "half": [], "error": 0.0}
-    lens, solutions = puzzle.prepared, puzzle.solutions
-    for index, (step, hidden) in enumerate(zip(steps, sources(trace), strict=True)):
-        estimates = _estimates(to_last(lens.maps[index], hidden), trace, step, run, condition)
-        coarser = _estimates(to_last(lens.half[index], hidden), trace, step, run, condition)
+    seen = {name: torch.from_numpy(each) for name, each in trace.records[NAME].items()}
+    for step, estimates, coarser in zip(seen["steps"], seen["estimates"], seen["half"], strict=True):
         facts["half"].append(np.asarray(knowledge(coarser, solutions.candidates, solutions.still)).tolist())
         own = trace.cond_estimates[step]
-        error = float((estimates[-1] - own).norm() / own.norm())
-        facts["error"] = max(facts["error"], error)
+        facts["error"] = max(facts["error"], float((estimates[-1] - own).norm() / own.norm()))
         for name, values in _numbers(estimates, solutions, final).items():
             facts[name].append(values)
     return facts
-
-
-def _estimates(hidden: torch.Tensor, trace: Trace, step: int, run: Run, condition: Any) -> Trajectory:
-    """Clean estimates of hidden states, one after the other, as the model reads its own."""
-    denoiser: Any = run.denoiser  # `lacking` has seen that it has a head
-    latents = trace.latents[step][None].to(denoiser.device)
-    read = [denoiser.head(each[None].to(denoiser.device), latents, step, run.grid, condition) for each in hidden]
-    return torch.cat(read).cpu().float()
 
 
 def _numbers(estimates: Trajectory, solutions: Solutions, final: int) -> dict[str, list[float]]:

@@ -6,12 +6,12 @@ knowledge      `map` [step][source]; `band` over sources {mean, low, high, n}, m
 choice         the same, of puzzles with several solutions; weight of the candidate that the run ends on
 multiplicity   the same
 known          for each step the first layer with a mean R of at most one half; None for none
-consolidated   share of the fall of R that is done after three quarters of the layers; `uncapped`, R above 1 counts too;
-               `half`, through the lens of half the calibration: where it is much lower, calibrate on more puzzles
+consolidated   share of the fall of R that is done after three quarters of the layers: `from_still`, the claim's value;
+               `from_input`, from what the lens makes of the input; `half`, the first through the lens of half the
+               calibration: where it is much lower, calibrate on more puzzles
 error          how far the lens at the last layer is from the model's own estimate, largest over runs
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -54,9 +54,9 @@ def summarise(findings: Sequence[Finding], sigmas: Sequence[float]) -> dict[str,
         "multiplicity": _map(several, "multiplicity"),
         "known": [_first_known(row[1:], first["layers"]) for row in known["map"]],
         "consolidated": {
-            "capped": _share(findings, 1.0),
-            "uncapped": _share(findings, math.inf),
-            "half": _share(findings, 1.0, "half"),
+            "from_still": _share(findings),
+            "from_input": _share(findings, from_input=True),
+            "half": _share(findings, "half"),
         },
         "error": max(run["error"] for _, run in _runs(findings)),
         "detectable": {CLAIM: detectable(evidence(findings))},
@@ -80,9 +80,9 @@ def _first_known(distances: Sequence[float], layers: Sequence[int]) -> int | Non
     return next((layer for layer, r in zip(layers, distances, strict=True) if r <= _KNOWN), None)
 
 
-def _share(findings: Sequence[Finding], cap: float, lens: str = "knowledge") -> dict[str, Any] | None:
+def _share(findings: Sequence[Finding], lens: str = "knowledge", *, from_input: bool = False) -> dict[str, Any] | None:
     shares = [
-        (puzzle, consolidated(run, finding.puzzle, cap, lens))
+        (puzzle, consolidated(run, finding.puzzle, lens, from_input=from_input))
         for puzzle, finding in enumerate(findings)
         for run in finding.runs
     ]

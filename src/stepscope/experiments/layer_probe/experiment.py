@@ -74,7 +74,7 @@ class LayerProbe:
         steps_of(self.at, num_steps)  # refuses steps that there are not
         return ()
 
-    def recorders(self) -> Sequence[Recorder]:
+    def recorders(self, prepared: Any) -> Sequence[Recorder]:
         """The regions that are asked something."""
         return [] if self.layers == () else [ProbeFeatures(weights_of, self.layers)]
 

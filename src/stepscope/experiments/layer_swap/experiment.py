@@ -8,9 +8,9 @@
     at random          the same swap from a run that knows nothing of the donor's answer: must not show it
 
 Which mode tells layers apart?  `residual` does not: under one prompt all that follows in the step is the donor's, so
-it flips at *every* layer, and at the last layer it does under any prompt.  `delta`, `attn` and `mlp` take what this
-layer *adds*, so they can fail; `delta` is the default.  A swap of one step moves the result by no more than the lever
-arm (sigma_k - sigma_{k+1})/sigma_k, printed beside it; `span` makes it last.
+it flips at *every* layer, and at the last layer it does under any prompt.  `delta` takes what this layer *adds*, and
+`attn`, `cross_attn` and `mlp` a part of that, so they can fail; `delta` is the default.  A swap of one step moves the
+result by no more than the lever arm (sigma_k - sigma_{k+1})/sigma_k, printed beside it; `span` makes it last.
 
 Cost: 2 L + 1 branches a step in `at`, L the layers, from there on, and two donors; up to four videos are encoded.
 
@@ -43,7 +43,7 @@ class LayerSwap:
 
     Attributes:
         donor: `other-prompt` or `other-scene`, see `donors`.
-        mode: `residual`, `delta`, `attn` or `mlp`, see `interventions.Swap`.
+        mode: `residual`, `delta`, `attn`, `cross_attn` or `mlp`, see `interventions.Swap`.
         layers: The layers that are swapped, each by itself: one, several, or START:STOP:STRIDE; None for all.
         at: The steps at which a swap begins, each by itself: one, several, or START:STOP:STRIDE; None for all.
         span: How many steps a swap lasts, at least 1; None for all that follow.
@@ -95,7 +95,7 @@ class LayerSwap:
             *self._swaps(lenders, num_steps),
         ]
 
-    def recorders(self) -> Sequence[Recorder]:
+    def recorders(self, prepared: Any) -> Sequence[Recorder]:
         """None: traces say it all."""
         return ()
 

@@ -29,7 +29,7 @@ from stepscope.shapes import Candidates, LatentsBatch
 __all__ = ["DONOR", "RANDOM", "SELF", "SWAP", "measure", "name_of"]
 
 CLEAN, DONOR, SWAP, RANDOM, SELF = "clean", "donor", "swap", "random", "self"
-_SITES = {"residual": "block", "delta": "block", "attn": "self_attn", "mlp": "mlp"}
+_SITES = {"residual": "block", "delta": "block", "attn": "self_attn", "cross_attn": "cross_attn", "mlp": "mlp"}
 
 Facts = dict[str, Any]
 

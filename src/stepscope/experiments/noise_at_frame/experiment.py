@@ -86,7 +86,7 @@ class NoiseAtFrame:
         disturbed = [Branch(each.branch, [each.edit]) for each in self.disturbances(sample, num_steps)]
         return [*disturbed, *(cuts() if self.knock_out else ())]
 
-    def recorders(self) -> Sequence[Recorder]:
+    def recorders(self, prepared: Any) -> Sequence[Recorder]:
         """None: traces say it all."""
         return ()
 

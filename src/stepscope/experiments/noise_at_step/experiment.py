@@ -10,7 +10,7 @@
 The null is another seed.  In mode `replace` noise at step 0 *is* another seed, and noise at a late step destroys any
 video, whatever the model does; `renoise` (the default) keeps what is believed and draws the noise anew, so that it
 disturbs the plan and not the picture.  Where one expert hands over to another, a peak may be about the hand-over: the
-switch is drawn, and the claim stays open until the boundary has been moved.
+switch is drawn, and the claim stays open until the sweep was made a second time with the boundary moved (`boundary`).
 
 Source: section 3.2 of *Demystifying Video Reasoning* (arXiv 2603.16870), which reports a score of 0.685 falling below
 0.3 and a peak at steps 20-30 of 50, without a null and at the very step where its experts switch.
@@ -26,11 +26,14 @@ from stepscope.executors import Finding, Measured, Puzzle
 from stepscope.experiments.noise_at_step import ledger, measures, summary
 from stepscope.experiments.spans import chosen
 from stepscope.experiments.sweeps import noise_seed, null_branch, steps_of
-from stepscope.interventions import AddNoise
-from stepscope.recorders import Experts, HiddenStates
+from stepscope.interventions import AddNoise, MoveBoundary
+from stepscope.recorders import Experts, Raw
 from stepscope.scope import Branch
 
 __all__ = ["NoiseAtStep"]
+
+_TOKENS = 1024  # rows on which hidden states are compared
+_BUDGET = 2**31  # bytes
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,10 @@ class NoiseAtStep:
         strength: Of the noise; 0 is none.
         seed: Seed of the noise; every puzzle gets noise of its own.
         layers: Layers whose hidden states are compared too, spelled like `at`; None for none. They are kept in memory,
-            see `recorders.HiddenStates`.
+            1,024 tokens of each layer and step, 2 GiB a run at most (see `recorders.Raw`).
         decode: Also decode every result and let the task score it, for its progress; a decoding a branch.
+        boundary: Noise level in [0, 1] to which the boundary between two experts is moved in a second sweep, the
+            control; None for no second sweep. A model with one expert is refused.
 
     Raises:
         UserError: If any of these cannot be used.
@@ -60,26 +65,30 @@ class NoiseAtStep:
     seed: int = 0
     layers: Any = None
     decode: bool = True
+    boundary: float | int | None = None
 
     def __post_init__(self) -> None:
         AddNoise(self.mode, 0, strength=self.strength, seed=self.seed)  # refuses what it cannot use
         object.__setattr__(self, "at", chosen("at", self.at))
         object.__setattr__(self, "layers", chosen("layers", self.layers))
+        if self.boundary is not None:
+            object.__setattr__(self, "boundary", MoveBoundary(self.boundary).boundary)
 
     def branches(self, sample: Any, other: Any | None, num_steps: int) -> Sequence[Branch]:
-        """A branch for each step, and the null."""
-        noise = noise_seed(self.seed, sample)
-        return [
-            *(
-                Branch(measures.name_of(step), [AddNoise(self.mode, step, None, self.strength, noise)])
-                for step in steps_of(self.at, num_steps)
-            ),
-            null_branch(self.seed, sample),
-        ]
+        """A branch for each step, and the null; with a boundary, an undisturbed one and each step once more."""
+        noise, steps = noise_seed(self.seed, sample), steps_of(self.at, num_steps)
+        edits = {step: AddNoise(self.mode, step, None, self.strength, noise) for step in steps}
+        branches = [Branch(measures.name_of(step), [edit]) for step, edit in edits.items()]
+        branches.append(null_branch(self.seed, sample))
+        if self.boundary is not None:
+            moved = MoveBoundary(self.boundary)
+            branches.append(Branch(measures.MOVED, [moved]))
+            branches += [Branch(f"{measures.MOVED} {measures.name_of(at)}", [moved, edits[at]]) for at in steps]
+        return branches
 
-    def recorders(self) -> Sequence[Recorder]:
+    def recorders(self, prepared: Any) -> Sequence[Recorder]:
         """Which expert answered; hidden states where they are asked for."""
-        return [Experts(), HiddenStates(self.layers)] if self.layers else [Experts()]
+        return [Experts(), Raw(layers=self.layers, tokens=_TOKENS, budget=_BUDGET)] if self.layers else [Experts()]
 
     def paired(self) -> Sequence[PairedRecorder]:
         """None: branches are compared when they are done."""
@@ -101,5 +110,6 @@ class NoiseAtStep:
         return {
             "mode": self.mode,
             "strength": float(self.strength),
+            "boundary": self.boundary,
             **summary.summarise(findings, sigmas),
         }

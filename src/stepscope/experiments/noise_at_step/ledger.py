@@ -5,11 +5,11 @@
     middle  N/3 <= k < 2N/3
     peak    the step with the largest mean loss over every other puzzle, tested on those in between
 
-Control: one expert, or a peak that stays when the boundary between two moves.  Moving it takes another model, so with
-two experts the control counts as not run, and the claim stays open.
+Control: one expert, or a peak that stays when the boundary between two moves: the value minus that of the sweep with
+the boundary moved.  Without that sweep the control of a model with two counts as not run, and the claim stays open.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,10 +37,18 @@ def evidence(findings: Sequence[Finding]) -> list[Evidence]:
     if not is_divided(steps, count):
         return []
     return [
-        Evidence(puzzle, middle_minus_outer(run["success"], steps, count), None if finding.puzzle["experts"] else 0.0)
+        Evidence(puzzle, middle_minus_outer(run["success"], steps, count), _control(finding, run, steps, count))
         for puzzle, finding in enumerate(findings)
         for run in finding.runs
     ]
+
+
+def _control(finding: Finding, run: Mapping[str, Any], steps: Sequence[int], count: int) -> float | None:
+    if not finding.puzzle["experts"]:
+        return 0.0
+    if run["moved"] is None:
+        return None
+    return middle_minus_outer(run["success"], steps, count) - middle_minus_outer(run["moved"]["success"], steps, count)
 
 
 def is_divided(steps: Sequence[int], num_steps: int) -> bool:

@@ -1,8 +1,9 @@
 """What `noise-at-step` reads off the runs of one puzzle: how each branch ended, and how far it is from the clean run.
 
 A run's facts: `clean`, `null` and, in the order of the disturbed steps, `success`, `kept`, `knowledge`, `progress` and
-`agrees` (both None where nothing was decoded), and `propagation`.  In the table a branch's `success`, `answer`,
-`knowledge` and `progress` carry the step at which it was disturbed; those of the clean run and of the null have none.
+`agrees` (both None where nothing was decoded), `propagation`; `moved` has the first five of the sweep with the boundary
+moved, None if there was none.  In the table a branch's `success`, `answer`, `knowledge` and `progress` carry the step
+at which it was disturbed; those of the clean run, of the null and of the boundary moved alone have none.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,10 @@ from stepscope.experiments.sweeps import NULL, Ending, ending
 from stepscope.scope import Trace
 from stepscope.tasks import Task
 
-__all__ = ["measure", "name_of"]
+__all__ = ["MOVED", "measure", "name_of"]
+
+MOVED = "boundary moved"
+"""Name of the undisturbed branch of the second sweep, and what the names of its others begin with."""
 
 Facts = dict[str, Any]
 
@@ -51,12 +55,13 @@ def measure(puzzle: Puzzle, layers: Sequence[int], decode: bool) -> Measured:
     """
     clean = puzzle.runs[0]["clean"]
     snr = signal_to_noise(clean.sigmas[:-1], separation(puzzle.solutions.candidates, puzzle.solutions.still))
-    experts = clean.records["experts"].tolist()
+    experts, moved = clean.records["experts"].tolist(), puzzle.runs[0].get(MOVED)
     facts = {
         "num_solutions": len(puzzle.solutions.candidates),
         "signal_to_noise": snr.tolist(),
         "steps": _steps(puzzle.runs[0]),
         "experts": experts if any(experts) else None,
+        "moved_experts": moved.records["experts"].tolist() if moved else None,
     }
     read = [_run(puzzle, branches, layers, puzzle.task if decode else None) for branches in puzzle.runs]
     return Measured(facts, [run for run, _ in read], [cells for _, cells in read])
@@ -82,6 +87,10 @@ def _run(
         name = name_of(step)
         cells += [{"step": step, "sigma": sigmas[step], **cell} for cell in _cells(outcomes[name], name)]
         cells += [{"sigma": sigmas[step], **cell} for cell in propagation.cells(curves[name], name, step)]
+    if MOVED in outcomes:
+        cells += [*_cells(outcomes[MOVED], MOVED)]
+        for step, name in ((step, f"{MOVED} {name_of(step)}") for step in steps):
+            cells += [{"step": step, "sigma": sigmas[step], **cell} for cell in _cells(outcomes[name], name)]
     return _facts(outcomes, curves, steps), cells
 
 
@@ -94,20 +103,29 @@ def _outcome(trace: Trace, puzzle: Puzzle, task: Task | None) -> _Outcome:
 
 
 def _facts(outcomes: Mapping[str, _Outcome], curves: Mapping[str, Any], steps: Sequence[int]) -> Facts:
-    clean, disturbed = outcomes["clean"].ending, [outcomes[name_of(step)] for step in steps]
+    clean = outcomes["clean"].ending
     return {
-        "clean": _ended(outcomes["clean"], clean),
+        **_sweep(outcomes, "clean", [name_of(step) for step in steps]),
         "null": _ended(outcomes[NULL], clean),
-        "success": [each.ending.success for each in disturbed],
-        "kept": [_kept(each.ending, clean) for each in disturbed],
-        "knowledge": [each.ending.knowledge for each in disturbed],
-        "progress": [each.progress for each in disturbed],
         "agrees": [each.agrees for each in outcomes.values()],
+        "moved": _sweep(outcomes, MOVED, [f"{MOVED} {name_of(step)}" for step in steps]) if MOVED in outcomes else None,
         "propagation": {
             "disturbed": [curves[name_of(step)] for step in steps],
             "null": curves[NULL],
             "same": _same(outcomes[NULL].ending, clean),
         },
+    }
+
+
+def _sweep(outcomes: Mapping[str, _Outcome], clean: str, names: Sequence[str]) -> Facts:
+    """How the branches of one sweep ended, beside its undisturbed one."""
+    calm, disturbed = outcomes[clean], [outcomes[name] for name in names]
+    return {
+        "clean": _ended(calm, calm.ending),
+        "success": [each.ending.success for each in disturbed],
+        "kept": [_kept(each.ending, calm.ending) for each in disturbed],
+        "knowledge": [each.ending.knowledge for each in disturbed],
+        "progress": [each.progress for each in disturbed],
     }
 
 

@@ -4,6 +4,7 @@ curves        success, answer kept, R and progress of the branches, with bands; 
 clean         the same of the undisturbed runs;  other_seed: of the null
 middle        loss in the middle third minus in the outer ones, of success and of the answer kept
 switch        first step of the second expert on all clocks, None with one expert
+moved         curves, clean, middle and switch of the sweep with the boundary moved, None without one
 agreement     how often the task's verdict on the decoded result is that of the latent read-out
 propagation   see `propagation`
 """
@@ -33,21 +34,33 @@ def summarise(findings: Sequence[Finding], sigmas: Sequence[float]) -> dict[str,
         findings: The measured puzzles.
         sigmas: Noise levels [N+1].
     """
-    steps, runs = findings[0].puzzle["steps"], list(_runs(findings))
+    runs = list(_runs(findings))
+    moved = [(puzzle, run["moved"]) for puzzle, run in runs if run["moved"] is not None]
     return {
         "n": len(findings),
         "runs": len(runs),
         "num_steps": len(sigmas) - 1,
-        "curves": clocks(findings, sigmas, steps)
-        | {name: band_of([(puzzle, run[name]) for puzzle, run in runs], bounds) for name, bounds in _CURVES.items()},
-        "clean": {name: _level(runs, "clean", name) for name in _CURVES if name != "kept"},
+        **_sweep(runs, findings, sigmas, "experts"),
         "other_seed": {name: _level(runs, "null", name) for name in _CURVES},
-        "middle": {name: _middle(runs, name, steps, len(sigmas) - 1) for name in ("success", "kept")},
         "peak": peak(findings),
-        "switch": _switch(findings, sigmas),
+        "moved": _sweep(moved, findings, sigmas, "moved_experts") if moved else None,
         "agreement": interval_of([(puzzle, value) for puzzle, run in runs for value in run["agrees"]], _SHARES),
         "propagation": propagation.summarise([(puzzle, run["propagation"]) for puzzle, run in runs]),
         "detectable": {"middle-step-sensitivity": detectable(evidence(findings))},
+    }
+
+
+def _sweep(
+    runs: Sequence[tuple[int, Run]], findings: Sequence[Finding], sigmas: Sequence[float], experts: str
+) -> dict[str, Any]:
+    """One sweep: curves over the disturbed steps, levels without noise, the middle against the rest, the switch."""
+    steps = findings[0].puzzle["steps"]
+    return {
+        "curves": clocks(findings, sigmas, steps)
+        | {name: band_of([(puzzle, run[name]) for puzzle, run in runs], bounds) for name, bounds in _CURVES.items()},
+        "clean": {name: _level(runs, "clean", name) for name in _CURVES if name != "kept"},
+        "middle": {name: _middle(runs, name, steps, len(sigmas) - 1) for name in ("success", "kept")},
+        "switch": _switch(findings, sigmas, experts),
     }
 
 
@@ -67,9 +80,9 @@ def _middle(runs: Sequence[tuple[int, Run]], name: str, steps: Sequence[int], nu
     return interval_of([(puzzle, middle_minus_outer(scores, steps, num_steps)) for puzzle, scores in values], _CHANGES)
 
 
-def _switch(findings: Sequence[Finding], sigmas: Sequence[float]) -> dict[str, Any] | None:
+def _switch(findings: Sequence[Finding], sigmas: Sequence[float], whose: str) -> dict[str, Any] | None:
     """The first step at which another expert answers than before, on three clocks."""
-    experts = findings[0].puzzle["experts"] or ()
+    experts = findings[0].puzzle[whose] or ()
     found = next((step for step, (before, now) in enumerate(pairwise(experts), 1) if now != before), None)
     if found is None:
         return None

@@ -68,7 +68,7 @@ class SerialDepth:
         twin = pairs.twin(sample) if pairs.depth(sample) else None
         return () if twin is None else (Branch(measures.TWIN, sample=twin),)
 
-    def recorders(self) -> Sequence[Recorder]:
+    def recorders(self, prepared: Any) -> Sequence[Recorder]:
         """None: traces say it all."""
         return ()
 

@@ -8,6 +8,7 @@ The same puzzle and seed is run with several numbers of steps N on the same sche
     changes        how often a finished answer is given up for another, or for none
 
 A short run sees other noise levels than a long one, so multiplicity falls for an observer too: that is the control.
+Multiplicity of S solutions lies in [1, S], so that the claim's value lies within S - 1 of 0.
 Cost: one run for each number of steps, seed and puzzle, and no decoding.
 
 Source of the question: section 7 of *Demystifying Video Reasoning* (arXiv 2603.16870); a four-step student of its model
@@ -66,7 +67,7 @@ class StepCompression:
             )
         return ()
 
-    def recorders(self) -> Sequence[Recorder]:
+    def recorders(self, prepared: Any) -> Sequence[Recorder]:
         """None: traces say it all."""
         return ()
 
@@ -90,7 +91,8 @@ class StepCompression:
 
     def claims(self, findings: Sequence[Finding]) -> list[Verdict]:
         """Hold what was found against the claim."""
-        return [emit(self.emits[0], evidence(findings), "puzzles with several solutions")]
+        runs = evidence(findings)
+        return [emit(self.emits[0], runs, "puzzles with several solutions", summary.difference_bounds(findings))]
 
     def metrics(self, findings: Sequence[Finding], sigmas: Sequence[float]) -> dict[str, Any]:
         """Sum up what was found."""

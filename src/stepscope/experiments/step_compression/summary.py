@@ -12,23 +12,38 @@ import numpy as np
 
 from stepscope.analysis import holm, mean_interval, paired_bootstrap
 from stepscope.executors import Finding
-from stepscope.experiments.evidence import Evidence, detectable
+from stepscope.experiments.evidence import Bounds, Evidence, detectable
 
-__all__ = ["summarise"]
+__all__ = ["difference_bounds", "summarise"]
 
 Run = Mapping[str, Mapping[str, Any]]
 
 _SEED = 0
-_SHARE = (0.0, 1.0)
-_CURVES: Mapping[str, tuple[Callable[[Mapping[str, Any]], float], tuple[float, float] | None, bool]] = {
-    "success": (lambda facts: float(facts["answer"] is not None), _SHARE, False),
-    "first_knowledge": (lambda facts: facts["first_knowledge"], None, False),
-    "knowledge": (lambda facts: facts["knowledge"], None, False),
-    "explored": (lambda facts: facts["explored"], None, True),
-    "observer_explored": (lambda facts: facts["observer_explored"], None, True),
-    "changes": (lambda facts: float(facts["changes"]), None, False),
+_CURVES: Mapping[str, tuple[Callable[[Mapping[str, Any]], float], bool]] = {
+    "success": (lambda facts: float(facts["answer"] is not None), False),
+    "first_knowledge": (lambda facts: facts["first_knowledge"], False),
+    "knowledge": (lambda facts: facts["knowledge"], False),
+    "explored": (lambda facts: facts["explored"], True),
+    "observer_explored": (lambda facts: facts["observer_explored"], True),
+    "changes": (lambda facts: float(facts["changes"]), False),
 }
-"""From a run to a number, the bounds that it has, and whether only puzzles with several solutions have it."""
+"""From a run to a number, and whether only puzzles with several solutions have it."""
+
+
+def difference_bounds(findings: Sequence[Finding]) -> tuple[float, float]:
+    """Least and largest difference of two multiplicities in these puzzles."""
+    most = _most_solutions(findings)
+    return 1.0 - most, most - 1.0
+
+
+def _bounds(findings: Sequence[Finding], name: str) -> Bounds:
+    """Of a curve: multiplicity lies between 1 and the number of solutions; R and changes have no upper bound."""
+    multiplicity = (1.0, float(_most_solutions(findings)))
+    return {"success": (0.0, 1.0), "explored": multiplicity, "observer_explored": multiplicity}.get(name)
+
+
+def _most_solutions(findings: Sequence[Finding]) -> int:
+    return max((finding.puzzle["num_solutions"] for finding in findings), default=1)
 
 
 def summarise(findings: Sequence[Finding], evidence: Sequence[Evidence]) -> dict[str, Any]:
@@ -46,7 +61,7 @@ def summarise(findings: Sequence[Finding], evidence: Sequence[Evidence]) -> dict
         "seeds": len(findings[0].runs),
         "steps": counts,
         "calls": [int(findings[0].runs[0][str(count)]["calls"]) for count in counts],
-        "curves": {name: _curve(name, several if _CURVES[name][2] else findings, counts) for name in _CURVES},
+        "curves": {name: _curve(name, several if _CURVES[name][1] else findings, counts) for name in _CURVES},
         "loss": _losses(findings, counts),
         "detectable": detectable(evidence),
     }
@@ -54,7 +69,7 @@ def summarise(findings: Sequence[Finding], evidence: Sequence[Evidence]) -> dict
 
 def _curve(name: str, findings: Sequence[Finding], counts: Sequence[int]) -> list[dict[str, Any]] | None:
     """One entry for each number of steps; None without puzzles."""
-    number, bounds, _ = _CURVES[name]
+    number, bounds = _CURVES[name][0], _bounds(findings, name)
     return [_number(_values(findings, number, count), bounds) for count in counts] if findings else None
 
 
@@ -67,7 +82,7 @@ def _values(
     return list(values), list(puzzles)
 
 
-def _number(found: tuple[list[float], list[int]], bounds: tuple[float, float] | None) -> dict[str, Any]:
+def _number(found: tuple[list[float], list[int]], bounds: Bounds) -> dict[str, Any]:
     values, puzzles = found
     if len(set(puzzles)) < 2:
         return {"value": float(np.mean(values)), "ci95": None}

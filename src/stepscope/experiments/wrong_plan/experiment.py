@@ -79,7 +79,7 @@ class WrongPlanSweep:
             for step in steps_of(self.at, num_steps)
         ]
 
-    def recorders(self) -> Sequence[Recorder]:
+    def recorders(self, prepared: Any) -> Sequence[Recorder]:
         """None."""
         return ()
 
