@@ -1,12 +1,12 @@
 """Branches a second of noise-at-step sweeps: one row a call, against chunks of rows of many puzzles, in one process.
 
-    python benchmarks/chunks.py [--model embedded] [--device cuda] [--chunks 1 8 32 64 128] [--puzzles 16] [--json OUT]
+    python benchmarks/chunks.py [--model embedded] [--device cuda] [--chunks 1 8 32 64 128] [--puzzles 64] [--json OUT]
 
 Every size runs the same sweep (N + 1 branches a puzzle) on its own forests, after its kernels are warm, until all
 puzzles are done or `--seconds` are over; a size that was cut says how many puzzles it did.  A branch is counted when
 its trace is on the CPU.  `python` is the time of a row and step that is not the model's: the same sweep with a model
-that answers at once.  `apart` is the largest difference of any latents from those of one row a call, in units of their
-size.  The table comes last; with `--json` rows are also written as they are made.
+that answers at once.  `apart` is the largest difference of any result from that of one row a call, over the largest of
+its latents.  The table comes last; with `--json` rows are also written as they are made.
 """
 
 import argparse
@@ -21,8 +21,9 @@ from typing import Any
 import torch
 
 import stepscope
-from stepscope import Branch, Plan, plan, tasks
+from stepscope import Branch, plan, tasks
 from stepscope.interventions import AddNoise
+from stepscope.scope import Plan
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,13 +55,13 @@ def timed(made: Plan, seconds: float, kept: dict[Any, torch.Tensor] | None = Non
     Args:
         made: the sweep.
         seconds: forests are begun until then.
-        kept: where the latents of every branch go.
+        kept: where the last latents of every branch go.
     """
     branches, begun, elapsed = 0, time.perf_counter(), 0.0
     for key, trace in made.results():
         branches += 1
         if kept is not None:
-            kept[key] = trace.latents
+            kept[key] = trace.latents[-1].clone()
         elapsed = time.perf_counter() - begun
         if branches % (len(made.branches) * made.at_once()) == 0 and elapsed > seconds:
             break
@@ -78,7 +79,7 @@ def measured(
     made = plan(model, samples, branches, **settings)
     kept: dict[Any, torch.Tensor] = {}
     puzzles, count, elapsed = timed(made, options.seconds, kept)
-    still, still_count, still_elapsed = timed(plan(silent, samples, branches, **settings), options.seconds / 4)
+    unasked, _, idle = timed(plan(silent, samples, branches, **settings), options.seconds / 4)
     rows = made.costs[0][0]
     found = {
         "chunk": chunk,
@@ -87,18 +88,13 @@ def measured(
         "branches": count,
         "seconds": round(elapsed, 3),
         "branches_per_second": round(count / elapsed, 3),
-        "row_step_ms": round(1e3 * elapsed / (rows * puzzles), 3) if puzzles else None,
-        "python_ms": round(1e3 * still_elapsed / (silent_rows(made, still)), 3) if still_count else None,
+        "row_step_ms": round(1e3 * elapsed / (rows * puzzles), 3),
+        "python_ms": round(1e3 * idle / (rows * unasked), 3),
         "apart": apart(kept, alone) if chunk > 1 else 0.0,
     }
     if chunk == 1:
         alone.update(kept)
     return found
-
-
-def silent_rows(made: Plan, puzzles: int) -> int:
-    """Rows that the silent model was asked about."""
-    return max(1, made.costs[0][0] * puzzles)
 
 
 def apart(some: dict[Any, torch.Tensor], others: dict[Any, torch.Tensor]) -> float | None:
@@ -133,7 +129,7 @@ def table(found: list[dict[str, Any]]) -> str:
         times, far = row["branches_per_second"] / base, row["apart"]
         lines.append(
             f"{row['chunk']:5} {row['puzzles']:7} {row['branches_per_second']:10.2f} {times:6.2f} "
-            f"{row['row_step_ms'] or 0:7.3f} {row['python_ms'] or 0:7.3f} {'' if far is None else f'{far:8.1e}':>8}"
+            f"{row['row_step_ms']:7.3f} {row['python_ms']:7.3f} {'' if far is None else f'{far:8.1e}':>8}"
         )
     return "\n".join(lines)
 
@@ -144,7 +140,7 @@ def main() -> int:
     parser.add_argument("--model", default="embedded", help="what stepscope.load_model takes, or random")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--chunks", type=int, nargs="+", default=[1, 8, 32, 64, 128])
-    parser.add_argument("--puzzles", type=int, default=16)
+    parser.add_argument("--puzzles", type=int, default=64)
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--mode", default="renoise")
     parser.add_argument("--size", type=int, default=9, help="cells along a side of the maze")

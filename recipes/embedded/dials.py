@@ -18,6 +18,7 @@ from cells import CHOOSING_SEED
 from stepscope import analysis
 
 BOOTSTRAP_SEED = 11
+FEWEST = 20  # puzzles of a value; the bootstrap of fewer is too narrow
 DIALS: list[tuple[str, str, dict[str, str]]] = [
     ("maze", "size", {"5": "maze-5", "7": "maze-7", "9": "maze-9", "11": "maze-11"}),
     (
@@ -73,15 +74,19 @@ def reading(rows: Rows, cell: str) -> Reading | None:
 
 def changed(readings: list[Reading]) -> str:
     """What differs between values of a dial beyond their intervals, in words."""
-    found = [name for name in ("success", "R") if len(readings) > 1 and _apart([each[name] for each in readings])]
+    if min(each["n"] for each in readings) < FEWEST:
+        return "too few puzzles"
+    found = [name for name in ("success", "R") if _apart([each[name] for each in readings])]
     return " and ".join(found) or "nothing seen"
 
 
 def lines(rows: Rows) -> Iterator[str]:
-    """The table in markdown; values that were not measured are left out."""
+    """The table in markdown; values that were not measured are left out, and dials without two of them."""
     yield HEAD
     for task, dial, values in DIALS:
         known = {value: found for value, cell in values.items() if (found := reading(rows, cell))}
+        if len(known) < 2:
+            continue
         verdict = changed(list(known.values()))
         for place, (value, found) in enumerate(known.items()):
             opening = f"`{task}` | {dial}" if place == 0 else " | "

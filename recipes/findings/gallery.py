@@ -8,6 +8,7 @@ recording tells another R than the run.
 """
 
 import argparse
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,7 @@ def recorded(record: store.Record, case: Case, work: Path, device: str | None) -
     folder = work / f"{record.folder.name}-{case.sample}-{case.seed}"
     words = ["record", config["model"], "--task", config["task"], "--sample", case.sample, "--seed", case.seed]
     words += ["--device", device or config["device"], "--out", folder, *settings(record)]
-    words += [word for dial, value in config["dials"].items() for word in ("--dial", f"{dial}={spelled(value)}")]
+    words += [word for dial, value in config["dials"].items() for word in ("--dial", f"{dial}={json.dumps(value)}")]
     subprocess.run([sys.executable, "-m", "stepscope", *map(str, words)], check=True)
     return store.open_record(folder)
 
@@ -37,11 +38,6 @@ def settings(record: store.Record) -> list[Any]:
         if config.get(name) is not None:
             words += [f"--{name}", config[name]]
     return words
-
-
-def spelled(value: Any) -> str:
-    """A dial's value as the command line reads it."""
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def main() -> None:

@@ -18,7 +18,8 @@ import numpy as np
 import pyarrow as pa
 
 from stepscope import store
-from stepscope.store import build_table, table_bytes
+from stepscope.store import build_table
+from stepscope.store.table import table_bytes
 
 MOST_BYTES = 1_000_000
 SCHEMA = "stepscope.packed/1"
@@ -34,15 +35,13 @@ LEFT_OUT: list[tuple[str, Keep]] = [
 
 def packed(table: pa.Table) -> tuple[str, bytes]:
     """The table in at most `MOST_BYTES`, and what was kept of it in words."""
-    rows, names = [_short(row) for row in table.to_pylist()], []
+    rows, left_out = [_short(row) for row in table.to_pylist()], []
     for name, keep in LEFT_OUT:
-        rows, names = [row for row in rows if keep(row)], [*names, name]
+        rows, left_out = [row for row in rows if keep(row)], [*left_out, name]
         data = table_bytes(build_table(store.Row(**row) for row in rows))
         if len(data) <= MOST_BYTES:
-            break
-    kept = "; ".join(names[1:]) or names[0]
-    assert len(data) <= MOST_BYTES, f"{len(data):,} bytes {kept}"
-    return kept, data
+            return "; ".join(left_out[1:]) or left_out[0], data
+    raise SystemExit(f"{len(rows)} rows are more than {MOST_BYTES:,} bytes. Give the run fewer puzzles or seeds.")
 
 
 def facts(record: store.Record, kept: str) -> dict[str, Any]:

@@ -23,9 +23,9 @@ HEAD = """\
 # Findings
 
 Written by `python recipes/findings/report.py` from the rows in `results/`; the commands are those of
-`recipes/findings/run.sh`. Intervals are 95%, over puzzles; δ is the smallest effect of interest, fixed in code before any
-run; [experiments](experiments.md) says what each verdict means. A negative result is a result. The paper counts candidates
-on 72% of 200 cases chosen by eye (`superposed_at_step_0` is the same count here, beside what an ideal observer shows).
+`recipes/findings/run.sh`. Intervals are 95%, over puzzles; δ is the smallest effect of interest, fixed in code before
+any run; [experiments](experiments.md) says what each verdict means. A negative result is a result. The paper counts
+candidates in 72% of 200 cases, by eye; `superposed_at_step_0` is the same count by rule, for model and ideal observer.
 """
 
 Packed = Mapping[str, Any]
@@ -67,10 +67,12 @@ def section(name: str, run: Packed) -> Iterator[str]:
     for claim in sorted(run["claims"], key=lambda each: ORDER.index(each["verdict"])):
         yield f"| {claim['statement']} | {_numbers(claim)} | {_control(claim)} | **{claim['verdict']}** |"
     beside = list(numbers(run["metrics"]))
+    yield from counted(run["metrics"])
     if beside:
         yield from ("", "| beside it | value | 95% | n |", "|---|---|---|---|")
         yield from (f"| `{path}` | {_value(found)} | {found['n']} |" for path, found in beside)
-    yield from ("", "```console", f"$ {shlex.join(run['command'])}", f"$ python recipes/findings/pack.py DIR/{name}")
+    again = [word.replace("DIR", f"runs/{name}") if word.endswith("DIR") else word for word in run["command"]]
+    yield from ("", "```console", f"$ {shlex.join(again)}", f"$ python recipes/findings/pack.py runs/{name}")
     yield from (f"$ python recipes/findings/report.py --figure {name} --out {name}.svg", "```")
 
 
@@ -84,6 +86,21 @@ def numbers(metrics: Any, path: str = "") -> Iterator[tuple[str, Mapping[str, An
     elif isinstance(metrics, Sequence) and not isinstance(metrics, str):
         for place, inner in enumerate(metrics):
             yield from numbers(inner, f"{path}[{place}]")
+
+
+def counted(metrics: Mapping[str, Any]) -> Iterator[str]:
+    """How often answers were changed, and when runs settle: counts and medians, model beside observers."""
+    for who, found in metrics.get("answer_changes", {}).items():
+        told = ", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in found.items())
+        yield from ("", f"Runs that changed their answer, {who}: {told} of {metrics['runs']}.")
+    for who, found in metrics.get("settled", {}).items():
+        told = [f"{what} {_settled(when)}" for what, when in found.items() if when is not None]
+        yield from ("", f"Median step at which it is settled, {who}: {', '.join(told)}.")
+
+
+def _settled(when: Mapping[str, Any]) -> str:
+    step = "never in most runs" if when["median"] is None else f"{when['median']:g}"
+    return f"{step} ({when['censored']:.0%} never)"
 
 
 def figure(run: Packed) -> bytes:

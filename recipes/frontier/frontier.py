@@ -48,7 +48,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--results", type=Path, default=Path(__file__).parents[2] / "results")
     parser.add_argument("--summary", type=Path, default=Path(__file__).parent, help="where RESULTS.* go")
-    parser.add_argument("--device-name", default="one NVIDIA H100 80 GB")
     return parser.parse_args()
 
 

@@ -127,9 +127,10 @@ def write(rows: Columns, frontier: Frontier, args: argparse.Namespace) -> None:
     document = {
         "weights_hash": frontier.weights_hash, "frozen": frontier.to_json(), "sha256": frontier.digest,
         "n": len(rows["index"]), "strategies": found, **_merging(rows, frontier, folder_card(args.model).shift),
-        "device": args.device_name,
+        "device": str(rows["device"]),
         "command": "python recipes/frontier/frontier.py choose, then test",
     }  # fmt: skip
+    args.summary.mkdir(parents=True, exist_ok=True)
     (args.summary / "frozen.json").write_text(json.dumps(frontier.to_json(), indent=1) + "\n")
     (args.summary / "RESULTS.json").write_text(json.dumps(document, indent=1) + "\n")
     (args.summary / "RESULTS.md").write_text(_markdown(document, rows, frontier))
@@ -191,9 +192,9 @@ def _markdown(document: Mapping[str, Any], rows: Columns, frontier: Frontier) ->
         "# Success against model calls",
         "",
         f"{document['n']:,} held-out puzzles of {len(frontier.families)} families, weights",
-        f"`{document['weights_hash'][:12]}`; strategies frozen on a validation split (sha256 `{document['sha256'][:12]}`,",
-        f"from which the seeds follow). Made on {document['device']} by `{document['command']}`. 95% intervals; *gain*:",
-        "over a single run of the same noise with as many calls; chosen strategies in bold.",
+        f"`{document['weights_hash'][:12]}`; strategies frozen on validation puzzles (`{document['sha256'][:12]}`,",
+        f"from which the seeds follow). Made on {document['device']} by `{document['command']}`. 95% intervals;",
+        "*gain*: over a single run of the same noise with as many calls; chosen strategies in bold.",
         "",
         *_markdown_table(_lines(document["strategies"]), chosen),
         "",

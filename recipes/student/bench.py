@@ -42,14 +42,12 @@ class Desk(desks.Desk):
     def judge(self, job: desks.Job) -> list[tuple[float, ...]]:  # type: ignore[override]
         """Success, progress and rule of every video of a puzzle, which is shown without its solutions."""
         (place, spot), row = job
-        sample = Sample(
-            row["prompt"], self.first[place, spot], desks.FRAMES, row["task"], row["seed"], state=row["state"]
-        )
-        task = get_task(row["task"])
+        first, name, state = self.first[place, spot], row["task"], row["state"]
+        sample, task = Sample(row["prompt"], first, desks.FRAMES, name, row["seed"], state=state), get_task(name)
         rule = getattr(task, "rule", lambda *_: np.nan)
-        return [
-            (task.score(video, sample).success or 0.0, rule(video, sample)) for video in self.videos[place, :, spot]
-        ]
+        scores = [task.score(video, sample) for video in self.videos[place, :, spot]]
+        rules = [rule(video, sample) for video in self.videos[place, :, spot]]
+        return [(float(s.success or 0), s.progress, said) for s, said in zip(scores, rules, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -143,15 +141,17 @@ def _jobs(index: np.ndarray, rows: list[Row], place: int) -> list[desks.Job]:
 
 
 def joined(parts: Sequence[Columns], rows: Sequence[Row], names: Sequence[str]) -> Columns:
-    """Parts as one, each puzzle once, with the names of the videos and what identifies a puzzle."""
+    """Parts as one, each puzzle once, with the names of the videos, the device, and what identifies a puzzle."""
     whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[-1] if name not in _ADDED}
     _, unique = np.unique(whole["index"], return_index=True)
     whole = {name: column[unique] for name, column in whole.items()}
-    told = {name: np.array([rows[i][name] for i in whole["index"]]) for name in _ADDED[1:]}
-    return whole | told | {"names": np.array(names)}
+    told = {name: np.array([rows[i][name] for i in whole["index"]]) for name in _OF_ROWS}
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "a CPU"
+    return whole | told | {"names": np.array(names), "device": np.array(device)}
 
 
-_ADDED = ("names", "cell", "task", "seed", "puzzle")
+_OF_ROWS = ("cell", "task", "seed", "puzzle")
+_ADDED = ("names", "device", *_OF_ROWS)
 
 
 def keep(columns: Columns, file: Path) -> None:

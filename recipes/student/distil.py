@@ -81,7 +81,6 @@ def checkpoint(learner: Learner, args: argparse.Namespace, teacher_hash: str) ->
     low_rank.save(learner.averaged(), args.out / "lora.safetensors", facts)
     torch.save(learner.state(), args.work / "state.part")
     (args.work / "state.part").rename(args.work / "state.pt")
-    print(f"saved at step {learner.step}, {learner.spent:.0f}s", flush=True)
 
 
 def main(args: argparse.Namespace) -> None:
@@ -102,8 +101,9 @@ def main(args: argparse.Namespace) -> None:
         learner.resume(torch.load(state, map_location=device))
     end = min(learner.spent + (args.session or args.seconds), args.seconds)
     while learner.spent < end:
-        learner.train(min(args.save_every, end - learner.spent), args.seconds, print)
+        first, later = learner.train(min(args.save_every, end - learner.spent), args.seconds)
         checkpoint(learner, args, teacher_hash)
+        print(f"step {learner.step}: distance at step 0 {first:.2f}, later {later:.2f}", flush=True)
 
 
 if __name__ == "__main__":

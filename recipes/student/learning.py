@@ -11,7 +11,6 @@ AdamW on the updates; the rate falls to zero with the time that is left, over as
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,17 +86,14 @@ class Learner:
             torch._foreach_lerp_(list(self.ema.values()), list(self.matrices.values()), 1 - kept)
         self.step += 1
 
-    def train(self, seconds: float, total: float, say: Callable[[str], Any], every: int = 50) -> None:
-        """Train for some seconds of a run that takes `total` in all."""
-        began, told = time.time(), []
+    def train(self, seconds: float, total: float) -> list[float]:
+        """Train for some seconds of a run that takes `total` in all; mean distances at step 0 and later."""
+        began, found = time.time(), []
         while (now := time.time() - began) < seconds:
-            told.append(torch.stack(self.losses()))
+            found.append(torch.stack(self.losses()))
             self.update((self.spent + now) / total)
-            if len(told) == every:
-                first, later = torch.stack(told).mean(0).tolist()
-                say(f"step {self.step} {self.spent + now:.0f}s distance at step 0 {first:.2f}, later {later:.2f}")
-                told = []
         self.spent += time.time() - began
+        return torch.stack(found).mean(0).tolist()
 
     def averaged(self) -> dict[str, torch.Tensor]:
         """The averaged matrices by their names in the file."""

@@ -44,7 +44,7 @@ def write(rows: Columns, args: argparse.Namespace, made: Mapping[str, Any]) -> N
         "weights_hash": hashes["student"], "teacher": teacher,
         **{f"success_{count}_steps": _mean(cells, f"student-{count}") for count in _counts(names)},
         **{f"teacher_success_{count}_steps": _mean(cells, f"teacher-{count}") for count in _counts(names, "teacher-")},
-        "cells": cells, "made": dict(made), "device": args.device_name,
+        "cells": cells, "made": dict(made), "device": str(rows["device"]),
         "command": "python recipes/student/distil.py; python recipes/student/compare.py sample, then report",
     }  # fmt: skip
     args.summary.mkdir(parents=True, exist_ok=True)

@@ -61,7 +61,7 @@ def test_a_large_model_needs_no_network(said):
         (["denoiser.py:Mine"], "denoiser.py:Mine"),
         (["{folder}", "--frames", "6"], "4n+1"),
         (["{folder}", "--offload", "disk"], "disk"),
-        (["{folder}", "--steps", "0"], "0 steps"),
+        (["{folder}", "--steps", "0"], "--steps came as 0"),
         (["{folder}", "--revision", "main"], "Only a hub id"),
     ],
 )

@@ -222,6 +222,7 @@ def test_a_kit_that_cannot_score(capsys, truth, tmp_path, fault):
     assert told.count("\n") == 1
     assert "run_evaluation.py" in told
     assert fault != "crash" or "out of order" in told
+    assert (fault == "silent") == ("wrote no result" in told)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from stepscope.experiments.commitment.memory import line_up, views
 from stepscope.experiments.commitment.perception import NOTHING_TO_FIND
 from stepscope.tasks.occlusion import PROMPTS, Occlusion, pass_video
 
-STEPS = 6
+STEPS = 4
 OCCLUSION = Occlusion()
 
 
@@ -72,18 +72,18 @@ class Foggy(Planted):
         return (answers[0] if self.done(sigma) > 0.8 else fog)[None]
 
 
-def measured(kind, samples, task="occlusion", **dials):
-    return stepscope.run("commitment", kind(), task=task, samples=samples, num_steps=STEPS, dials=dials)
+def measured(kind, samples, task="occlusion", steps=STEPS, **dials):
+    return stepscope.run("commitment", kind(), task=task, samples=samples, num_steps=steps, dials=dials)
 
 
 @pytest.fixture(scope="module")
 def recalled():
-    return {kind: measured(kind, count) for kind, count in ((Explorer, 7), (Forgetter, 6), (Loser, 2), (Mixer, 2))}
+    return {kind: measured(kind, count) for kind, count in ((Explorer, 7), (Forgetter, 5), (Loser, 2), (Mixer, 2))}
 
 
 @pytest.fixture(scope="module")
 def perceived():
-    return {kind: measured(kind, 10, "bounce", bounces=0) for kind in (Late, Blind, Foggy)}
+    return {kind: measured(kind, 10, "bounce", steps=6, bounces=0) for kind in (Late, Blind, Foggy)}
 
 
 def claim(result, id):

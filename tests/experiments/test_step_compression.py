@@ -8,8 +8,8 @@ from closed_form import Observer
 from stepscope.analysis.claims import verdict
 from stepscope.errors import BadInputError
 from stepscope.executors import Finding
-from stepscope.experiments.evidence import emit
-from stepscope.experiments.step_compression import StepCompression, evidence
+from stepscope.experiments.step_compression import StepCompression
+from stepscope.experiments.step_compression.experiment import evidence
 from stepscope.experiments.step_compression.summary import summarise
 from stepscope.figures import step_compression as figure
 from stepscope.tasks import Sample
@@ -112,7 +112,8 @@ def planted(long, few, observers=(1.5, 1.5), answers=(0, 0), solutions=2):
 
 
 def judged(findings):
-    return emit("compression-collapses-exploration", evidence(findings), "puzzles with several solutions")
+    (claim,) = StepCompression().claims(findings)
+    return claim
 
 
 def test_a_planted_collapse_is_found_unless_the_observer_collapses_too():
@@ -122,6 +123,10 @@ def test_a_planted_collapse_is_found_unless_the_observer_collapses_too():
     assert judged([planted(1.3 + each, 1.3) for each in noise]).verdict == "contradicted"
     assert judged([planted(1.6 + each, 1.1, (1.6, 1.1)) for each in noise]).verdict == "inconclusive"
     assert judged([planted(1.6, 1.1, solutions=1)] * 3).verdict == "not-tested"
+    # Three puzzles alike say little of those that were not drawn: two multiplicities of two solutions differ by 1.
+    alike = judged([planted(1.6, 1.3)] * 3)
+    assert alike.verdict == "inconclusive"
+    assert -1 < alike.ci95[0] < 0.1 < 0.3 < alike.ci95[1] < 1
     assert verdict("compression-collapses-exploration", None, None, 0, None).verdict == "not-tested"
 
 

@@ -46,7 +46,10 @@ def probed(decodable=True, asked=True):
 @pytest.mark.parametrize(("steps", "band", "random"), [(1, True, True), (2, False, False)])
 def test_every_step_has_a_panel_for_each_reading(steps, band, random):
     pytest.importorskip("matplotlib")
-    panels = layer_swap.draw(swapped(steps, band, random)).axes
+    axes = layer_swap.draw(swapped(steps, band, random)).axes
+    maps, panels = [panel for panel in axes if panel.images], [panel for panel in axes if panel.lines]
+    assert len(maps) == (2 if steps > 1 else 0)
+    assert all(panel.images[0].get_array().shape == (3, steps) for panel in maps)
     assert len(panels) == 2 * steps
     assert all(len(panel.lines) == 2 + 1 + random for panel in panels)
     assert all(len(panel.collections) == (1 + random if band else 0) for panel in panels)

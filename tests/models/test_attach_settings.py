@@ -14,6 +14,7 @@ from plain_hooks import ALL_SITES, attached, plainly_hooked, strangers_hooks
 from stepscope.denoise import Address, Euler, Run, SiteTap, Taps, initial_latents, steps
 from stepscope.errors import PlanError
 from stepscope.models import WanDenoiser, attach, load, pipeline_grid
+from stepscope.models.offload import settle
 
 NUM_STEPS, NUM_LAYERS = 3, 2
 CPU = torch.device("cpu")
@@ -37,6 +38,7 @@ def offloaded(kind, **options):
 
 SETTINGS = {
     "bfloat16": small,
+    "experts taking turns": lambda tmp_path: settle(tiny.pipeline("wan2.2-a14b"), CPU, "model"),
     "offloaded leaf by leaf": offloaded("leaf_level"),
     "offloaded block by block": offloaded("block_level", num_blocks_per_group=1),
 }

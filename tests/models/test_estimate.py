@@ -140,3 +140,25 @@ def test_what_cannot_be_estimated(saved, tmp_path):
     (tmp_path / "model_index.json").write_text(json.dumps(index))
     with pytest.raises(ModelLoadError, match="no transformer"):
         of(tmp_path)
+
+
+def test_offload_counts_who_is_there_together(saved):
+    """With offload the VAE stays, beside one network: an encoder while a video is encoded, an expert afterwards."""
+    peaks = of(saved / "wan2.2-a14b", num_steps=1).peak_bytes
+    pipeline = load(saved / "wan2.2-a14b").pipeline
+    vae, expert = (sum(4 * p.numel() for p in part.parameters()) for part in (pipeline.vae, pipeline.transformer))
+    assert peaks["model"] >= vae + expert
+    assert peaks["none"] >= vae + 2 * expert
+
+
+def test_a_large_video_is_decoded_in_tiles(saved):
+    """Above the size of a tile, a decoding beside an expert takes far less than a whole one."""
+    small, large = (of(saved / "wan2.2-a14b", num_steps=1, height=side, width=side).peak_bytes for side in (256, 512))
+    growth = {name: large[name] - small[name] for name in ("none", "model")}
+    assert growth["model"] < growth["none"]
+
+
+@pytest.mark.parametrize("guidance", [0, float("nan"), float("inf")])
+def test_guidance_that_is_none(saved, guidance):
+    with pytest.raises(BadInputError, match="Guidance came as"):
+        of(saved / "wan2.1", guidance=guidance)

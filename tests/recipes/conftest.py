@@ -1,6 +1,7 @@
-"""The recipe's files import each other by name, as its commands do."""
+"""The recipes' files import each other by name, as their commands do."""
 
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "recipes" / "embedded"))
+RECIPES = Path(__file__).parents[2] / "recipes"
+sys.path[:0] = [str(RECIPES / name) for name in ("embedded", "student", "frontier")]

@@ -76,7 +76,7 @@ def test_a_rerun_is_the_same_bytes_and_company_does_not_matter(model, swapped, m
     assert torch.equal(alone.cond_estimates, swapped[mode].cond_estimates)
 
 
-def test_no_words_of_their_own_is_refused():
-    mixed = load_model(cogvideox_pipeline())
+def test_words_that_share_an_attention_with_the_video_have_none_of_their_own():
+    mixed, sample = load_model(cogvideox_pipeline()), TinySample(num_frames=9)
     with pytest.raises(PlanError, match="Site cross_attn was asked for"):
-        run(mixed, [Branch("donor", sample=OTHER), Branch("swap", [Swap("donor", 0, AT, "cross_attn")])])
+        plan(mixed, [sample], [Branch("swap", [Swap("clean", 0, AT, "cross_attn")])], num_steps=N, guidance=1.0).run()

@@ -19,6 +19,9 @@ def run(options: Namespace) -> None:
             f"{options.model} came for an estimate, which reads configurations. A denoiser of your own has none. "
             "Give a diffusers folder, a name or a hub id."
         )
+    for name in ("steps", "samples"):
+        if (given := getattr(options, name)) < 1:
+            raise BadInputError(f"--{name} came as {given}. There is at least 1. Ask for 1 or more.")
     from stepscope.models.estimate import estimate
     from stepscope.models.offload import OFFLOADS
 
@@ -71,7 +74,13 @@ def _seconds(options: Namespace) -> float:
     from stepscope.scope import load_model
     from stepscope.tasks import Sample
 
-    model = load_model(options.model, device=options.device, dtype=options.dtype, revision=options.revision)
+    model = load_model(
+        options.model,
+        device=options.device,
+        dtype=options.dtype,
+        revision=options.revision,
+        offload=options.offload,
+    )
     card = model.card
     height, width = options.height or card.height, options.width or card.width
     sample = Sample("a test", np.zeros((height, width, 3), np.uint8), options.frames or card.num_frames)

@@ -92,9 +92,14 @@ class Kit:
             "weighted": ("*_eval_results.json", "detailed"),
         }[protocol]
         found = sorted(out.glob(pattern))
-        if done.returncode or not found:
+        if not done.returncode and not found:
             raise BadInputError(
-                f"The kit's {script} ended with status {done.returncode} and {len(found)} results "
+                f"The kit's {script} ended well and wrote no result. It writes one for tasks that it has rules for. "
+                "Give ground truth of the benchmark, and a checkout of VBVR-EvalKit."
+            )
+        if done.returncode:
+            raise BadInputError(
+                f"The kit's {script} ended with status {done.returncode} "
                 f"({_last_line(done.stderr) or 'it said nothing'}). It must score in its own environment. "
                 "Run it there by hand, and mend what it misses."
             )

@@ -87,7 +87,7 @@ def ask(
     _check(drawn)
     rows = rows_in_a_call(model, drawn[0]) if chunk is None else chunk
     recording = Recording(
-        ModelReference(model.name, str(model.loaded.denoiser.device)),
+        ModelReference(model.name, str(model.loaded.denoiser.device), offload=model.offload),
         drawn,
         (seeds,) if isinstance(seeds, int) else tuple(dict.fromkeys(seeds)),
         Settings() if settings is None else settings,

@@ -1,6 +1,7 @@
 """The figure of `layer-swap`: how often the donor's answer is shown, over the layer that was swapped.
 
-A row a step at which swaps began.  Left: in that step's clean estimate; right: in the result.  Between the floor
+A row a step at which swaps began; with several of them, first a map over steps and layers.  Left: in that step's clean
+estimate; right: in the result.  Between the floor
 (the run by itself) and the ceiling (the donor by itself) lie the swap and, as a control, a donor that knows nothing of
 the answer.  Bands are simultaneous 95% bands over puzzles.  Drawn from `result.json` alone.
 """
@@ -15,6 +16,8 @@ __all__ = ["draw"]
 
 _COLUMNS = {"flip": "in the clean estimate of step", "final": "in the result"}
 _LINES = {"swap": ("the donor", "#c2410c"), "random": ("a donor at random", "#64748b")}
+_MAPS = {"flip": "in that step's clean estimate", "final": "in the result"}
+_MAPS_HEIGHT = 2.6
 _EDGES = {"ceiling": "the donor by itself", "floor": "the run by itself"}
 
 
@@ -37,8 +40,13 @@ def draw(result: Mapping[str, Any]) -> Any:
             "Open the folder of such a run."
         )
     metrics = result["metrics"]
-    figure = empty(9.0, 1.2 + 2.6 * len(metrics["steps"]))
-    panels = figure.subplots(len(metrics["steps"]), 2, sharex=True, sharey=True, squeeze=False)
+    height = 1.2 + 2.6 * len(metrics["steps"])
+    several = len(metrics["steps"]) > 1
+    figure = below = empty(9.0, height + _MAPS_HEIGHT * several)
+    if several:
+        above, below = figure.subfigures(2, 1, height_ratios=[_MAPS_HEIGHT, height])
+        _maps(above, metrics)
+    panels = below.subplots(len(metrics["steps"]), 2, sharex=True, sharey=True, squeeze=False)
     for place, row in enumerate(panels):
         for panel, reading in zip(row, _COLUMNS, strict=True):
             _fill(panel, metrics, reading, place)
@@ -51,13 +59,27 @@ def draw(result: Mapping[str, Any]) -> Any:
         panel.set_xlabel("layer")
         panel.xaxis.get_major_locator().set_params(integer=True)
     panels[0][0].set_ylim(-0.04, 1.04)
-    figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
+    below.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     figure.suptitle(
         f"{result['model']}: {metrics['n']} puzzles, donor {metrics['donor']}, mode {metrics['mode']}",
         x=0.02,
         ha="left",
     )
     return figure
+
+
+def _maps(above: Any, metrics: Mapping[str, Any]) -> None:
+    """Steps across, layers up: how often the donor's answer is shown."""
+    panels, images = above.subplots(1, 2), []
+    for panel, (reading, title) in zip(panels, _MAPS.items(), strict=True):
+        columns = [list(column) for column in zip(*metrics["swap"][reading]["mean"], strict=True)]
+        images.append(panel.imshow(columns, origin="lower", aspect="auto", cmap="viridis", vmin=0, vmax=1))
+        panel.set_xticks(range(len(metrics["steps"])), metrics["steps"])
+        panel.set_yticks(range(len(metrics["layers"])), metrics["layers"])
+        panel.set_xlabel("step at which the swap began")
+        panel.set_ylabel("layer")
+        panel.set_title(title, loc="left", fontsize="medium")
+    above.colorbar(images[0], ax=panels, label="shows the donor's answer")
 
 
 def _fill(panel: Any, metrics: Mapping[str, Any], reading: str, place: int) -> None:

@@ -91,6 +91,8 @@ def estimate(
     """
     if num_steps < 1 or runs < 1:
         raise BadInputError(f"{num_steps} steps of {runs} runs came. There is at least 1 of each. Ask for more.")
+    if guidance is not None and not 1 <= guidance < math.inf:
+        raise BadInputError(f"Guidance came as {guidance}. It must be 1 (one forward a prediction) or more. Choose 1.")
     found = configuration(source, revision)
     card = found.card
     number = card.dtype if dtype is None else dtype

@@ -110,7 +110,7 @@ def settle(pipeline: Any, device: torch.device, offload: str = "none") -> Any:
             turns.join(name, network, is_moved=not by_groups)
     for component in pipeline.components.values():
         if isinstance(component, torch.nn.Module):
-            component._hf_hook = turns  # where a pipeline and `inputs.device_of` read the device of what waits
+            vars(component)["_hf_hook"] = turns  # where a pipeline and `inputs.device_of` read the device of what waits
     return pipeline
 
 

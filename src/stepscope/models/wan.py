@@ -108,7 +108,9 @@ class WanDenoiser(AbstractDenoiser):
         prompts: dict[CfgBranch, list[str]] = {"cond": [sample.prompt for sample in samples]}
         if guidance > 1:
             prompts["uncond"] = [negative_prompt or ""] * len(samples)
-        text = {branch: _encoded(texts, self._text) for branch, texts in prompts.items()}  # first: experts may leave
+        text: dict[CfgBranch, torch.Tensor] = {  # comes first: with offload, experts leave for it
+            branch: _encoded(texts, self._text) for branch, texts in prompts.items()
+        }
         prepared = [self._first_frame(sample) for sample in samples]
         return WanCondition(
             text=text,

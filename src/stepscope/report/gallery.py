@@ -2,9 +2,9 @@
 
     clearest   among the runs that end right: most multiplicity at step 0; where no puzzle has several solutions, the
                largest fall of R from step 0 to the end
-    typical    the medoid: least sum of distances |a - b| to all other runs, over R at step 0, half-way and at the end,
-               multiplicity at step 0 and half-way, the steps at which choice and knowledge settle (N where never), and
-               success, each in units of its standard deviation
+    typical    the medoid of all runs, the clearest passed over: least sum of distances |a - b| to the others, over R at
+               step 0, half-way and at the end, multiplicity at step 0 and half-way, the steps at which choice and
+               knowledge settle (N where never), and success, each in units of its standard deviation
 
 Ties go to the first puzzle and seed.  What is chosen is read from the table of a `commitment` run; its pictures come
 from a recording of the same run (the same weights, puzzle and seed), which must tell the same R at every step.
@@ -41,7 +41,6 @@ _CURVES = ("knowledge", "multiplicity", "observer_multiplicity")
 _BUDGET = 4_000_000
 
 Run = dict[str, Any]
-Points = list[list[float]]
 
 
 @dataclass(frozen=True)
@@ -78,9 +77,10 @@ def choose(record: Record) -> list[Case]:
     spread = vectors.std(axis=0)
     scaled = vectors / np.where(spread > 0, spread, 1.0)
     far = np.abs(scaled[:, None] - scaled[None]).sum(axis=(1, 2))
-    medoid = addresses[int(far.argmin())]
-    typical = Case("typical", *medoid, f"Of {len(runs)} runs the one that is least far from all others.")
-    return [*_clearest(runs, addresses), typical]
+    clearest = _clearest(runs, addresses)
+    taken = {(case.sample, case.seed) for case in clearest} if len(runs) > 1 else set()
+    sample, seed = next(addresses[place] for place in far.argsort(kind="stable") if addresses[place] not in taken)
+    return [*clearest, Case("typical", sample, seed, f"Of {len(runs)} runs the one that is least far from all others.")]
 
 
 def gallery_data(exhibits: Sequence[tuple[Record, Mapping[str, Record]]], title: str = "Gallery") -> dict[str, Any]:

@@ -97,20 +97,20 @@ def _column(case: Mapping[str, Any], step: int, sheet: str) -> str:
     )
 
 
-def _plots(curves: Mapping[str, Sequence[Sequence[float]]]) -> Iterator[str]:
+def _plots(curves: Mapping[str, Sequence[Sequence[float | int]]]) -> Iterator[str]:
     yield _plot("R: distance from all that is right", [("model", curves["knowledge"])], (0.0, 1.0))
     several = [("model", curves["multiplicity"]), ("observer", curves["observer_multiplicity"])]
     if max(value for _, points in several for _, value in points) > 1 + 1e-6:
         yield _plot("answers alive", several, (1.0, 2.0))
 
 
-def _plot(name: str, lines: Sequence[tuple[str, Sequence[Sequence[float]]]], bounds: tuple[float, float]) -> str:
+def _plot(name: str, lines: Sequence[tuple[str, Sequence[Sequence[float | int]]]], bounds: tuple[float, float]) -> str:
     """One small chart: the step runs to the right, the first value of each line is written beside it."""
     values = [value for _, points in lines for _, value in points]
     low, high = bounds[0], max(bounds[1], *values)
     last = max(lines[0][1][-1][0], 1)
 
-    def at(step: float, value: float) -> str:
+    def at(step: float | int, value: float | int) -> str:
         return f"{4 + step / last * (_WIDTH - 8):.1f},{6 + (high - value) / (high - low) * (_HEIGHT - 12):.1f}"
 
     drawn = "".join(

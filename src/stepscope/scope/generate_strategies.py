@@ -170,7 +170,8 @@ class _Question:
         )
         made.check()
         most = {"single": 1, "ensemble": made.keep}.get(made.strategy, len(made.seeds))
-        return made, *(judge_named(self.verifier, model, sample, self.task) if most > 1 else (None, None))
+        name, judge = judge_named(self.verifier, model, sample, self.task) if most > 1 else (None, None)
+        return made, name, judge
 
 
 _QUESTION = {each.name for each in fields(_Question)} - {"settings"}

@@ -74,6 +74,11 @@ class Model:
         return self.loaded.pipeline
 
     @property
+    def offload(self) -> str:
+        """What of it waits on the CPU: `none`, `model` or `group`; a live model is as it came, `none`."""
+        return "none" if self.loaded.reference is None else self.loaded.reference.offload
+
+    @property
     def num_layers(self) -> int:
         """Transformer blocks of one expert; 0 if there are none to attach to."""
         return self.loaded.denoiser.num_layers
