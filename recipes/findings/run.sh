@@ -5,7 +5,7 @@
 #   SECONDS  after which nothing new is begun, and what is running is stopped; what is finished is packed all the same
 #
 # Settings by environment: MODEL (embedded), DEVICE (cuda), N (512 puzzles) and M (256, for layers), STEPS (20),
-# CHUNK (rows in a model call), RESULTS (../../results), PYTHON.  Model calls behind each line are those of N = 512 and
+# CHUNK (rows in a model call), RESULTS (../../results), PAGE (../../docs/findings.md), PYTHON.  Model calls behind each line are those of N = 512 and
 # M = 256 with 20 steps and guidance 1, as `--dry-run` counts them.
 set -uo pipefail
 
@@ -46,7 +46,7 @@ find_out layer-lens layer-lens maze "$m"                                        
 find_out layer-energy layer-energy maze "$m"                                                     #   5,120
 find_out layer-probe layer-probe maze-two-goals "$m"                                             #   5,120
 
-"$python" report.py --results "$results"
+"$python" report.py --results "$results" --out "$(realpath -m "${PAGE:-../../docs/findings.md}")"
 "$python" - "$results" <<'PRINT'
 import json, pathlib, sys
 
