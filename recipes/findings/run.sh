@@ -5,8 +5,8 @@
 #   SECONDS  after which nothing new is begun, and what is running is stopped; what is finished is packed all the same
 #
 # Settings by environment: MODEL (embedded), DEVICE (cuda), N (512 puzzles) and M (256, for layers), STEPS (20),
-# CHUNK (rows in a model call), RESULTS (../../results), PAGE (../../docs/findings.md), PYTHON.  Model calls behind each line are those of N = 512 and
-# M = 256 with 20 steps and guidance 1, as `--dry-run` counts them.
+# CHUNK (rows in a model call), RESULTS (../../results), PAGE (../../docs/findings.md), PYTHON.
+# Model calls behind each line are those of N = 512 and M = 256 with 20 steps and guidance 1, as `--dry-run` counts them.
 set -uo pipefail
 
 runs=$(realpath -m "$1") end=$(($(date +%s) + $2))

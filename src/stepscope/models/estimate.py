@@ -46,7 +46,7 @@ class Estimate:
         parameters: {component: number of weights}.
         model_calls: forwards of the transformer, times samples.
         tokens: of one forward.
-        recorded_bytes: {recorder: bytes on disk} of all runs; `hidden_states` is every block's output at every step.
+        recorded_bytes: {recorder: bytes on disk} of all runs; `raw_block` is every block's output at every step.
         peak_bytes: {offload: memory of the device at its worst}.
         latents_shape: (C, F, H, W).
         dtype: number type of transformer and text encoder.
@@ -116,7 +116,7 @@ def estimate(
             "clean_estimates": num_steps * latents * runs,
             "frames": (num_steps + 1) * 3 * frames * rows * columns * runs,
             "token_energy": 4 * per_branch,
-            "hidden_states": _BYTES[number] * config.num_attention_heads * config.attention_head_dim * per_branch,
+            "raw_block": _BYTES[number] * config.num_attention_heads * config.attention_head_dim * per_branch,
         },
         peak_bytes=_peaks(
             modules, _activations(found, modules, shape, (frames, rows, columns), _KEPT_LATENTS * num_steps * latents)
