@@ -21,9 +21,7 @@ is not.  With `--out` every row is written as soon as it is known; a table is pr
 
 import argparse
 import json
-import platform
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -35,6 +33,7 @@ import numpy as np
 import torch
 
 import stepscope
+from environment import environment
 from stepscope.analysis import debiased_cka
 from stepscope.denoise import Address, RunInfo, SiteTap, Taps, paper_grid
 from stepscope.denoise.folds import Folds
@@ -42,7 +41,6 @@ from stepscope.models.attach import attach
 from stepscope.models.configurations import configuration
 from stepscope.recorders import ComponentBasis, Gram, TokenComponents, TokenEnergy
 
-ROOT = Path(__file__).parents[1]
 A14B = "Wan-AI/Wan2.2-I2V-A14B-Diffusers"
 TOY = {"num_attention_heads": 2, "attention_head_dim": 32, "in_channels": 36, "ffn_dim": 128, "num_layers": 8}
 BARS = {  # overhead and GiB at most
@@ -256,22 +254,6 @@ def held(name: str, found: dict[str, dict[str, Any]]) -> dict[str, bool]:
         if memory is not None and found[setup]["extra_gib"] is not None:
             kept[f"{setup} memory"] = found[setup]["extra_gib"] <= memory
     return kept
-
-
-def environment(device: torch.device) -> dict[str, Any]:
-    """Where the numbers come from."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    on_gpu = device.type == "cuda"
-    return {
-        "device": torch.cuda.get_device_name() if on_gpu else platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(),
-        "versions": {
-            "stepscope": stepscope.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-        "commit": commit.stdout.strip() or None,
-    }
 
 
 def table(found: dict[str, Any]) -> str:

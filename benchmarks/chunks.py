@@ -6,13 +6,12 @@ Every size runs the same sweep (N + 1 branches a puzzle) on its own forests, aft
 puzzles are done or `--seconds` are over; a size that was cut says how many puzzles it did.  A branch is counted when
 its trace is on the CPU.  `python` is the time of a row and step that is not the model's: the same sweep with a model
 that answers at once.  `apart` is the largest difference of any result from that of one row a call, over the largest of
-its latents.  The table comes last; with `--json` rows are also written as they are made.
+its latents; `elsewhere` the share of results that are more than a hundredth apart: where two answers are as good as
+each other, the last bits choose.  The table comes last; with `--json` rows are also written as they are made.
 """
 
 import argparse
 import json
-import platform
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -21,11 +20,13 @@ from typing import Any
 import torch
 
 import stepscope
+from environment import environment
 from stepscope import Branch, plan, tasks
 from stepscope.interventions import AddNoise
 from stepscope.scope import Plan
 
 ROOT = Path(__file__).parents[1]
+_ELSEWHERE = 1e-2
 
 
 class Silent:
@@ -90,46 +91,34 @@ def measured(
         "branches_per_second": round(count / elapsed, 3),
         "row_step_ms": round(1e3 * elapsed / (rows * puzzles), 3),
         "python_ms": round(1e3 * idle / (rows * unasked), 3),
-        "apart": apart(kept, alone) if chunk > 1 else 0.0,
     }
     if chunk == 1:
         alone.update(kept)
-    return found
+    return found | distance(kept, alone)
 
 
-def apart(some: dict[Any, torch.Tensor], others: dict[Any, torch.Tensor]) -> float | None:
-    """The largest difference of what both hold, over the largest value."""
-    both = some.keys() & others.keys()
-    if not both:
-        return None
-    return max(float((some[key] - others[key]).abs().max() / others[key].abs().max()) for key in both)
-
-
-def environment(device: str) -> dict[str, Any]:
-    """Where the numbers come from."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    accelerated = torch.device(device).type == "cuda"
-    return {
-        "device": torch.cuda.get_device_name() if accelerated else platform.processor() or platform.machine(),
-        "tf32": torch.backends.cuda.matmul.allow_tf32,
-        "versions": {
-            "stepscope": stepscope.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-        "commit": commit.stdout.strip() or None,
-    }
+def distance(some: dict[Any, torch.Tensor], others: dict[Any, torch.Tensor]) -> dict[str, float | None]:
+    """How far results are apart that both hold, over the largest value of each; None where they share none."""
+    apart = [
+        float((some[key] - others[key]).abs().max() / others[key].abs().max()) for key in some.keys() & others.keys()
+    ]
+    if not apart:
+        return {"apart": None, "elsewhere": None}
+    return {"apart": max(apart), "elsewhere": sum(each > _ELSEWHERE for each in apart) / len(apart)}
 
 
 def table(found: list[dict[str, Any]]) -> str:
     """The numbers in lines."""
     base = found[0]["branches_per_second"]
-    lines = [f"{'chunk':>5} {'puzzles':>7} {'branches/s':>10} {'times':>6} {'ms/row':>7} {'python':>7} {'apart':>8}"]
+    lines = [
+        f"{'chunk':>5} {'puzzles':>7} {'branches/s':>10} {'times':>6} {'ms/row':>7} {'python':>7} {'apart':>8} "
+        f"{'elsewhere':>9}"
+    ]
     for row in found:
-        times, far = row["branches_per_second"] / base, row["apart"]
+        far = "" if row["apart"] is None else f" {row['apart']:8.1e} {row['elsewhere']:9.1%}"
         lines.append(
-            f"{row['chunk']:5} {row['puzzles']:7} {row['branches_per_second']:10.2f} {times:6.2f} "
-            f"{row['row_step_ms']:7.3f} {row['python_ms']:7.3f} {'' if far is None else f'{far:8.1e}':>8}"
+            f"{row['chunk']:5} {row['puzzles']:7} {row['branches_per_second']:10.2f} "
+            f"{row['branches_per_second'] / base:6.2f} {row['row_step_ms']:7.3f} {row['python_ms']:7.3f}{far}"
         )
     return "\n".join(lines)
 

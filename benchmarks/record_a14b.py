@@ -17,9 +17,6 @@ as it is known to benchmarks/record_a14b.json (with --tiny nowhere: that rehears
 import argparse
 import gc
 import json
-import platform
-import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -37,6 +34,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
 
 import stepscope
+from environment import environment
 from stepscope.models import LoadedModel, WanDenoiser
 from stepscope.models.configurations import configuration
 from stepscope.models.estimate import estimate
@@ -44,8 +42,7 @@ from stepscope.models.offload import in_tiles, settle
 from stepscope.recorders import TokenEnergy
 from stepscope.tasks import Sample
 
-ROOT = Path(__file__).parents[1]
-RESULT = ROOT / "benchmarks" / "record_a14b.json"
+RESULT = Path(__file__).with_suffix(".json")
 A14B = "Wan-AI/Wan2.2-I2V-A14B-Diffusers"
 SIZE = (81, 480, 832)
 BOUNDARY, SHIFT = 0.9, 5.0  # as released
@@ -264,31 +261,6 @@ def beside(peak: int | None, said: int) -> dict[str, Any]:
     """A measured peak and the estimated one."""
     share = None if peak is None else round(said / peak - 1, 4)
     return {"peak_bytes": peak, "estimated_bytes": said, "estimated_over_measured": share}
-
-
-def environment(device: torch.device) -> dict[str, Any]:
-    """Where the numbers come from."""
-    import diffusers
-
-    return {
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
-        "accelerate": find_spec("accelerate") is not None,
-        "versions": {
-            "stepscope": stepscope.__version__,
-            "torch": torch.__version__,
-            "diffusers": diffusers.__version__,
-            "python": platform.python_version(),
-        },
-        "commit": commit(),
-    }
-
-
-def commit() -> str | None:
-    """The state of the repository, None outside of one."""
-    if shutil.which("git") is None:
-        return None
-    asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    return asked.stdout.strip() or None
 
 
 def table(found: dict[str, Any]) -> str:

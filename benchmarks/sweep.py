@@ -1,40 +1,26 @@
 """A full noise-at-step sweep as a tree of branches, beside reruns of every branch from step 0, in one process.
 
-    python benchmarks/sweep.py [--model random] [--device cpu] [--steps 20] [--mode renoise] [--chunk K] [--json]
+    python benchmarks/sweep.py [--model random] [--device cpu] [--steps 20] [--mode renoise] [--json]
 
-On a CPU both must agree bit for bit; the exit status is 1 if they do not.  With `--chunk K` above 1 (the default on an
-accelerator is 8) the tree also runs one row at a time, and the speed-up and the largest difference are given.
+One row a call (see `chunks.py` for more).  On a CPU both must agree bit for bit; the exit status is 1 if they do not.
 `--model` is anything that stepscope.load_model takes, or `random`: the stock pipeline with random weights of the tests.
 Forwards are counted on the transformer itself.
 """
 
 import argparse
 import json
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 
 import stepscope
+from chunks import loaded
+from environment import environment
 from stepscope import Branch, plan, tasks
 from stepscope.interventions import AddNoise
-
-ROOT = Path(__file__).parents[1]
-
-
-def loaded(name: str, device: str) -> stepscope.Model:
-    """The model; `random` comes from the tests."""
-    if name != "random":
-        return stepscope.load_model(name, device=device)
-    sys.path.insert(0, str(ROOT / "tests"))
-    from models.tiny import pipeline  # pyright: ignore[reportMissingImports]
-
-    return stepscope.load_model(pipeline("wan2.2-a14b").to(device), device=device)
 
 
 class Forwards:
@@ -79,7 +65,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     naive, naive_seconds, naive_rows = forwards.of(rerun, options.device)
     shared, tree_seconds, tree_rows = forwards.of(tree.run, options.device)
     traces = {name: trace for (_, _, name), trace in shared.items()}
-    found = {
+    return {
         "model": options.model,
         "weights_hash": model.weights_hash,
         **{name: getattr(options, name) for name in ("device", "steps", "mode", "size", "guidance")},
@@ -88,50 +74,6 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "share_of_naive_seconds": round(tree_seconds / naive_seconds, 3),
         "bitwise_equal": all(torch.equal(traces[name].latents, trace.latents) for name, trace in naive.items()),
         "bytes": tree.bytes(),
-    }
-    if options.chunk > 1:
-        found["chunks"] = chunked(model, sample, branches, settings, options, traces, forwards, tree_seconds)
-    return found
-
-
-def chunked(
-    model: stepscope.Model,
-    sample: Any,
-    branches: list[Branch],
-    settings: dict[str, Any],
-    options: argparse.Namespace,
-    alone: dict[str, Any],
-    forwards: Forwards,
-    seconds: float,
-) -> dict[str, Any]:
-    """The same sweep with several rows a call."""
-    together = plan(model, [sample], branches, chunk=options.chunk, **settings)
-    together.seconds()  # warms up kernels of this size
-    results, took, rows = forwards.of(together.run, options.device)
-    apart = max(float((trace.latents - alone[name].latents).abs().max()) for (_, _, name), trace in results.items())
-    return {
-        "chunk": options.chunk,
-        "seconds": round(took, 3),
-        "forwards_with_padding": rows,
-        "branches_per_second": round(len(results) / took, 3),
-        "times_one_at_a_time": round(seconds / took, 2),
-        "largest_difference": apart,
-    }
-
-
-def environment(device: str) -> dict[str, Any]:
-    """Where the numbers come from."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
-    accelerated = torch.device(device).type == "cuda"
-    return {
-        "device": torch.cuda.get_device_name() if accelerated else platform.processor() or platform.machine(),
-        "threads": torch.get_num_threads(),
-        "versions": {
-            "stepscope": stepscope.__version__,
-            "torch": torch.__version__,
-            "python": platform.python_version(),
-        },
-        "commit": commit.stdout.strip() or None,
     }
 
 
@@ -144,12 +86,10 @@ def main() -> int:
     parser.add_argument("--mode", default="renoise")
     parser.add_argument("--size", type=int, default=7, help="cells along a side of the maze")
     parser.add_argument("--guidance", type=float, default=1.0)
-    parser.add_argument("--chunk", type=int, default=None)
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     on_cpu = torch.device(options.device).type == "cpu"
-    options.chunk = options.chunk or (1 if on_cpu else 8)
     if options.threads:
         torch.set_num_threads(options.threads)
     found = {**measure(options), "environment": environment(options.device)}
@@ -159,19 +99,14 @@ def main() -> int:
 
 def table(found: dict[str, Any]) -> str:
     """The numbers in lines."""
-    lines = [
-        f"{found['model']} on {found['environment']['device']}, {found['steps']} steps, {found['mode']}",
-        f"          {'forwards':>9} {'seconds':>9}",
-        *(f"{name:9} {found['forwards'][name]:9} {found['seconds'][name]:9.2f}" for name in ("naive", "tree")),
-        f"tree / naive: {found['share_of_naive_seconds']:.2f} of the time, bitwise equal: {found['bitwise_equal']}",
-    ]
-    if "chunks" in found:
-        chunks = found["chunks"]
-        lines.append(
-            f"chunks of {chunks['chunk']}: {chunks['times_one_at_a_time']} times the branches a second, "
-            f"largest difference {chunks['largest_difference']:.1e}"
-        )
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            f"{found['model']} on {found['environment']['device']}, {found['steps']} steps, {found['mode']}",
+            f"          {'forwards':>9} {'seconds':>9}",
+            *(f"{name:9} {found['forwards'][name]:9} {found['seconds'][name]:9.2f}" for name in ("naive", "tree")),
+            f"tree / naive: {found['share_of_naive_seconds']:.2f} of the time, bitwise equal: {found['bitwise_equal']}",
+        ]
+    )
 
 
 if __name__ == "__main__":

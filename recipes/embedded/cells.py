@@ -1,9 +1,10 @@
 """The held-out puzzles on which an edition is measured: families with dials, drawn by seed, rebuilt from their state.
 
-A cell is a family with a setting of its dials.  Each family's default dials are a cell, with twice as many puzzles; its
-rate is the one that is quoted for the family.  The hardest one-goal dial is chosen on puzzles of its own.  Small
-families repeat themselves: rows carry a number that tells puzzles apart, which later is the unit of chance.  The
-graphics of some families were tuned on test puzzles of seeds below `TUNED`; their content is never drawn here.
+A cell is a family with a setting of its dials.  Each family's default dials are a cell, whose rate is the one that is
+quoted for the family; it and all cells of mazes and named shapes have four times as many puzzles as the others.  The
+hardest one-goal dial is chosen on puzzles of its own.  Small families repeat themselves: rows carry a number that tells
+puzzles apart, which later is the unit of chance.  The graphics of some families were tuned on test puzzles of seeds
+below `TUNED`; their content is never drawn here.
 """
 
 import hashlib
@@ -96,6 +97,7 @@ CHOOSING_SEED = 2_000_000  # puzzles on which the hardest dial is chosen
 SPAN = 1_000_000
 TUNED = 12  # the graphics of some families were tuned on test puzzles of these seeds
 _STRIDE = 100_000  # to the seed that is tried instead of one whose puzzle was seen then
+_FACTOR = 4  # 1,000 puzzles where the others have 250
 Row = dict[str, Any]
 
 
@@ -107,12 +109,12 @@ def cells_of(edition: int) -> list[Cell]:
 
 def jobs_of(cells: list[Cell], count: int) -> list[tuple[Cell, int]]:
     """A cell and a seed for every puzzle, so that the beginning of the list holds some of every cell."""
-    jobs = []
+    jobs, quoted = [], cells_of(1)
     for cell in cells:
-        number = 2 * count if cell[0] in DEFAULTS.values() else count
+        number = _FACTOR * count if cell in quoted or cell[0] in DEFAULTS.values() else count
         jobs += [(i / number, cell, FIRST_SEED + i) for i in range(number)]
         if cell[1] == "maze":
-            jobs += [(i / count, cell, CHOOSING_SEED + i) for i in range(0, count, 4)]
+            jobs += [(i / count, cell, CHOOSING_SEED + i) for i in range(0, count, 2)]
     return [(cell, seed) for _, cell, seed in sorted(jobs, key=lambda job: job[0])]
 
 

@@ -1,6 +1,6 @@
 """Sample the bundled model on held-out puzzles and write one row a puzzle.
 
-    python evaluate.py prepare --work DIR --edition 2 --count 300     draw the puzzles (CPU)
+    python evaluate.py prepare --work DIR --edition 2 --count 250     draw the puzzles (CPU)
     python evaluate.py sample  --work DIR --codec DIR --weights DIR/averaged --out FILE.npz
     python evaluate.py table   --out FILE.npz                         what a finished or killed run has so far
 
@@ -253,7 +253,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("stage", choices=["prepare", "sample", "table"])
     parser.add_argument("--work", type=Path)
     parser.add_argument("--edition", type=int, default=1, choices=[1, 2], help="which cells")
-    parser.add_argument("--count", type=int, default=1000, help="puzzles a cell; twice as many at default dials")
+    parser.add_argument("--count", type=int, default=250, help="puzzles a cell; four times as many in quoted ones")
     parser.add_argument("--codec", type=Path)
     parser.add_argument("--weights", type=Path, help="DIR/averaged of a training run, or a transformer folder")
     parser.add_argument("--out", type=Path)

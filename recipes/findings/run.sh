@@ -33,11 +33,11 @@ find_out commitment-occlusion commitment occlusion "$n"                         
 find_out commitment-bounce commitment bounce "$n"                                                #  10,240
 find_out commitment-rotate commitment rotate "$n"                                                #  10,240
 find_out commitment-size-pattern commitment size-pattern "$n" --dial answers=2                   #  10,240
-find_out commitment-tic-tac-toe commitment tic-tac-toe "$n" --dial wins=2                        #  10,240 and more: one switch where the other side could win
+find_out commitment-tic-tac-toe commitment tic-tac-toe "$n" --dial wins=2                        #  25,740: one switch where the other side could win
 find_out commitment-find-shape commitment find-shape "$n"                                        #  35,840: one switch
 # Steps against frames
-find_out noise-at-frame noise-at-frame maze-two-goals "$n" --option 'steps=[2,6,10]'              # 238,080
-find_out noise-at-step noise-at-step maze-two-goals "$n" --at 0:20:2                             #  76,800
+find_out noise-at-frame noise-at-frame maze-two-goals "$n" --option 'steps=[2,6,10]' --decode false  # 238,080
+find_out noise-at-step noise-at-step maze-two-goals "$n" --at 0:20:2 --decode false              #  76,800
 find_out wrong-plan wrong-plan maze-two-goals "$n" --at 0:20:4                                   # 102,400
 find_out serial-depth serial-depth bounce "$n" --counts '[1,4]' --decode false                   #  25,600
 # Layers
@@ -46,7 +46,7 @@ find_out layer-lens layer-lens maze "$m"                                        
 find_out layer-energy layer-energy maze "$m"                                                     #   5,120
 find_out layer-probe layer-probe maze-two-goals "$m"                                             #   5,120
 
-"$python" report.py --results "$results" --out "$(realpath -m "${PAGE:-../../docs/findings.md}")"
+"$python" report.py --results "$results" --out "$(realpath -m "${PAGE:-$results/findings.md}")"
 "$python" - "$results" <<'PRINT'
 import json, pathlib, sys
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stepscope.analysis import debiased_cka
+from stepscope.analysis import centred, debiased_cka, debiased_ckas
 from stepscope.errors import BadInputError
 
 GENERATOR = np.random.default_rng
@@ -63,3 +63,18 @@ def test_what_does_not_vary_is_refused() -> None:
     X = GENERATOR(0).standard_normal((8, 5))
     with pytest.raises(BadInputError, match=r"same for all samples"):
         debiased_cka(X, np.ones((8, 5)) * X[0])
+
+
+@pytest.mark.parametrize("as_gram", [False, True])
+def test_representations_that_were_centred_once_are_compared_together(as_gram: bool) -> None:
+    X, Y = GENERATOR(5).standard_normal((2, 3, 12, 14 if as_gram else 5))
+    Y, X[1] = Y + X, 7.0
+    found = debiased_ckas(centred(X, as_gram), centred(Y, as_gram))
+    assert np.isnan(found[1]), "what is the same for all samples is like nothing and unlike nothing"
+    for index in (0, 2):
+        assert found[index] == pytest.approx(debiased_cka(X[index], Y[index]), abs=1e-13)
+
+
+def test_three_samples_cannot_be_compared() -> None:
+    three = centred(GENERATOR(6).standard_normal((2, 3, 5)), as_gram=False)
+    assert np.isnan(debiased_ckas(three, three)).all()

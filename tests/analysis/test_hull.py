@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from stepscope.analysis import candidate_weights, knowledge, multiplicity, read_out
+from stepscope.analysis import candidate_weights, hull_coordinates, knowledge, multiplicity, read_out
 from stepscope.errors import BadInputError
 
 SHAPE = (2, 3, 4, 4)
@@ -61,6 +61,7 @@ def test_flat_and_repeated_solutions_are_no_trouble() -> None:
     weights = candidate_weights(estimate, line)
     torch.testing.assert_close(mix(weights, line), estimate, rtol=0, atol=1e-10)
     np.testing.assert_allclose(candidate_weights(estimate, corners[:1].repeat(3, 1, 1, 1, 1)).sum(), 1)
+    np.testing.assert_array_equal(candidate_weights(estimate, corners[:1].repeat(2, 1, 1, 1, 1)), [1, 0])
 
 
 def test_two_solutions_are_a_projection() -> None:
@@ -72,6 +73,17 @@ def test_two_solutions_are_a_projection() -> None:
         share = min(max(share, 0.0), 1.0)
         np.testing.assert_allclose(candidate_weights(estimate, candidates), [1 - share, share], atol=1e-12)
     assert knowledge(still, candidates, still) == pytest.approx(1.0)
+
+
+def test_coordinates_are_choice_and_knowledge() -> None:
+    for count in (1, 2, 5):
+        candidates, still, estimates = cloud(count), cloud(1, seed=5)[0], cloud(4, seed=6)
+        weights, distances = hull_coordinates(estimates, candidates, still)
+        np.testing.assert_array_equal(weights, candidate_weights(estimates, candidates))
+        np.testing.assert_array_equal(distances, knowledge(estimates, candidates, still))
+        one, distance = hull_coordinates(estimates[0], candidates, still)
+        assert one.shape == (count,)
+        assert distance == pytest.approx(distances[0])
 
 
 @pytest.mark.parametrize("count", [1, 2, 5])

@@ -109,6 +109,30 @@ def test_a_batch_is_its_members() -> None:
         np.testing.assert_allclose(posterior, weights[index], rtol=1e-12)
 
 
+def test_every_row_may_have_a_noise_level_of_its_own() -> None:
+    candidates, levels = mixture(), [1.0, 0.8, 1e-9, 0.0]
+    latents = torch.cat([draws(candidates, sigma, 1)[1] for sigma in levels])
+    estimates, weights = ideal_observer(latents, levels, candidates, np.log([0.2, 0.3, 0.5]))
+    for index, sigma in enumerate(levels):
+        estimate, posterior = ideal_observer(latents[index], sigma, candidates, np.log([0.2, 0.3, 0.5]))
+        torch.testing.assert_close(estimate, estimates[index], rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(posterior, weights[index], rtol=1e-12)
+
+
+@pytest.mark.parametrize("first", [1.0, 0.7])
+def test_the_rollout_is_eulers_method_on_the_observer(first: float) -> None:
+    candidates, noise = mixture(3, scale=2), mixture(1, seed=4)[0]
+    sigmas = first * torch.tensor([3 * u / (1 + 2 * u) for u in np.linspace(1, 0, 9)], dtype=torch.float64)
+    rollout, x = observer_rollout(noise, sigmas, candidates), noise
+    for step in range(8):
+        estimate, posterior = ideal_observer(x, sigmas[step], candidates)
+        torch.testing.assert_close(rollout.latents[step], x, rtol=1e-12, atol=1e-12)
+        torch.testing.assert_close(rollout.clean_estimates[step], estimate, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(rollout.weights[step], posterior, rtol=1e-10, atol=1e-12)
+        x = x + (sigmas[step + 1] - sigmas[step]) * (x - estimate) / sigmas[step]
+    torch.testing.assert_close(rollout.latents[-1], x, rtol=1e-12, atol=1e-12)
+
+
 def test_the_rollout_ends_at_the_side_of_its_noise() -> None:
     candidates = mixture(2, scale=5)
     sigmas = torch.tensor([12 * u / (1 + 11 * u) for u in np.linspace(1, 0, 21)])
@@ -145,6 +169,7 @@ def test_the_clock_starts_at_zero_and_never_ends() -> None:
     [
         ((torch.zeros(SHAPE), 1.5, torch.zeros(2, *SHAPE)), "sigma = 1.5 came"),
         ((torch.zeros(SHAPE), float("nan"), torch.zeros(2, *SHAPE)), "sigma = nan came"),
+        ((torch.zeros(SHAPE), [0.5, 0.4], torch.zeros(2, *SHAPE)), "shape \\[2\\] for 1 rows"),
         ((torch.zeros(SHAPE), 0.5, torch.zeros(2, *SHAPE), [0.0]), "2 numbers, one a candidate"),
         ((torch.zeros(SHAPE), 0.5, torch.zeros(2, *SHAPE), [-np.inf, -np.inf]), "but not for all"),
     ],

@@ -14,6 +14,10 @@ ASK = ["generate", f"{TOYS}:Knows", "--task", f"{TOYS}:Fade", "--steps", "4"]
 RULES = """
 def dark():
     return lambda frames, sample: -float(frames.mean())
+
+
+def darkest(frames, sample):
+    return -float(frames.mean())
 """
 
 
@@ -78,10 +82,11 @@ def test_the_same_command_reads_what_it_made(out, capsys):
     assert "another run" in capsys.readouterr().err
 
 
-def test_a_verifier_of_ones_own(out, tmp_path, capsys):
+@pytest.mark.parametrize("name", ["dark", "darkest"])
+def test_a_verifier_of_ones_own(out, tmp_path, capsys, name):
     rules = tmp_path / "rules.py"
     rules.write_text(RULES)
-    words = ["--strategy", "best-of", "--verifier", f"{rules}:dark", "--json", "--out", str(out)]
+    words = ["--strategy", "best-of", "--verifier", f"{rules}:{name}", "--json", "--out", str(out)]
     assert main([*ASK, *words]) == 0
     told = json.loads(capsys.readouterr().out)["metrics"]
     assert told["verifier"] == "own"
@@ -130,7 +135,7 @@ def test_a_picture_needs_no_scorer(out, tmp_path, capsys):
         (["--strategy", "ensemble", "--merge", "latents", "--merge-steps", "4"], "MergeLatents has steps up to 4."),
         (["--strategy", "single", "--seeds", "1", "2"], "Strategy 'single' came with 2 seeds."),
         (["--strategy", "magic"], "Argument --strategy: invalid choice: 'magic'"),
-        (["--image", "x.png"], "both --task and --image came."),
+        (["--image", "x.png"], "Both --task and --image came."),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing(words, told, out, capsys):

@@ -237,6 +237,7 @@ def test_a_kit_that_cannot_score(capsys, truth, tmp_path, fault):
         (["selftest", "--evalkit", "{kit}", "--python", "x", "--data", "{truth}", "--limit", "0"], "--limit came as 0"),
         (["export", "--task", "labyrinth", "--out", "{out}"], "labyrinth"),
         (["export", "--task", "maze", "--out", "{truth}"], "not of this command"),
+        (["export", "--task", "maze", "--dial", "sise=3", "--out", "{out}"], "Unknown dial 'sise'"),
         (["generate", KNOWS, "--data", "{truth}", "--out", "{out}", "--steps", "0"], "--steps came as 0"),
         (["generate", f"{TOYS}:Nobody", "--data", "{truth}", "--out", "{out}"], "Nobody"),
         (["generate", KNOWS, "--data", "{truth}", "--record", "token-energy", "--out", "{out}"], "--keep-steps"),

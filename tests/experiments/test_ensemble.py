@@ -88,7 +88,7 @@ def test_what_strategies_would_choose_is_what_generate_chooses():
     sample = task.sample(1)
     settings = Settings(num_steps=N, shift=SHIFT)
     question = experiments.ask(experiment, model, task=task, samples=[sample], settings=settings)
-    (finding,) = measure_puzzles(question.job, question.experiment)
+    (finding,) = measure_puzzles(question.job, question.experiment, question.plans)
     seeds = pool_seeds(vars(experiment), N, 3)
     for strategy, verifiers in finding.puzzle["chosen"].items():
         for verifier in ("agreement", "multiplicity", "rule"):

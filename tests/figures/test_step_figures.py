@@ -28,6 +28,7 @@ NOISE = {
         "clean": {"success": LEVEL, "knowledge": LEVEL},
         "other_seed": {"success": LEVEL, "kept": LEVEL, "knowledge": LEVEL},
         "switch": None,
+        "moved": None,
         "propagation": {"clean_estimate": SITE, "latents": SITE, "layer 3": SITE},
     },
 }

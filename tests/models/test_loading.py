@@ -141,7 +141,7 @@ def test_a_users_own_file(tmp_path):
     path.write_text(SOURCE + "\n")
     assert load(f"{path}:made").weights_hash != one
     assert "no 'nothing'. It has: dataclass, Still, make" in refused(f"{path}:nothing")
-    assert "without arguments" in refused(f"{path}:needs")
+    assert "A function is no model" in refused(f"{path}:needs")
     assert "A int is no model" in refused(f"{path}:number")
     assert "does not exist" in refused(f"{tmp_path / 'none.py'}:make")
     path.write_text("1 / 0")

@@ -151,8 +151,8 @@ def test_default_cells_have_twice_as_many_and_every_beginning_has_all():
 
     jobs = cells.jobs_of(cells.cells_of(2), 8)
     counts = Counter(cell[0] for cell, seed in jobs if seed < cells.CHOOSING_SEED)
-    assert {counts[name] for name in cells.DEFAULTS.values()} == {16}
-    assert set(counts.values()) == {8, 16}
+    assert {counts[name] for name in (*cells.DEFAULTS.values(), "two-11", "maze-11-longest")} == {32}
+    assert set(counts.values()) == {8, 32}
     assert {cell[0] for cell, _ in jobs[: len(jobs) // 4]} == set(counts)
     assert {cell[1] for cell in cells.cells_of(1)} == {"maze", "maze-two-goals", "find-shape"}
 

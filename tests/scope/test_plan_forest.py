@@ -128,6 +128,20 @@ def test_what_is_there_is_left_out_of_the_forest():
     assert len(ring.asked) == 2
 
 
+def test_what_edits_ask_of_edited_latents_is_asked_together():
+    """Noise that keeps the estimate, in every step: from its second on, a branch asks for an estimate of its own."""
+    branches = [Branch(f"from {first}", [AddNoise("renoise", range(first, 4), seed=first)]) for first in range(3)]
+    puzzles, alone, asked = [Seeded(seed=1), Seeded(seed=2)], Ring(), Ring()
+    expected = plan(stepscope.load_model(alone), puzzles, branches, num_steps=4).run()
+    made = plan(stepscope.load_model(asked), puzzles, branches, num_steps=4, chunk=8)
+    found = made.run()
+    assert len(alone.asked) == made.model_calls(), "each question once"
+    assert len(asked.asked) == 4 + 4 + 3, "a step: the trunks, what edits ask but at the first step, the branches"
+    for key, trace in found.items():
+        assert trace.model_calls == expected[key].model_calls
+        torch.testing.assert_close(trace.latents, expected[key].latents)
+
+
 def test_the_seconds_of_a_plan_count_calls_that_are_not_full():
     class Slow(Ring):
         def velocity(self, latents, sigma, samples):

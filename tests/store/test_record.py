@@ -77,6 +77,13 @@ def write(folder: Path, run_seconds: float = 1.0) -> Writer:
     return writer
 
 
+def test_only_the_output_folder_is_called_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["stepscope", "demo", "--out", "demo"]
+    create("demo", IDENTITY).write_manifest(Manifest({}, [1.0, 0.0], [0], words, {}))
+    assert open_record("demo").manifest["command"] == ["stepscope", "demo", "--out", "DIR"]
+
+
 def contents(folder: Path) -> dict[str, bytes]:
     files = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     manifest = json.loads(files["manifest.json"])

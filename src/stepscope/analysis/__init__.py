@@ -4,9 +4,9 @@ from stepscope.analysis import claims
 from stepscope.analysis.bands import Band, mean_band
 from stepscope.analysis.bounded import bounded_interval
 from stepscope.analysis.cells import cell_shares, latent_frames
-from stepscope.analysis.cka import debiased_cka
+from stepscope.analysis.cka import Centred, centred, debiased_cka, debiased_ckas
 from stepscope.analysis.commitment import answer_commitment_step, commitment_step, knowledge_step
-from stepscope.analysis.hull import candidate_weights, knowledge, multiplicity
+from stepscope.analysis.hull import candidate_weights, hull_coordinates, knowledge, multiplicity
 from stepscope.analysis.influence import frame_influence, influence_asymmetry, told_frames
 from stepscope.analysis.intervals import mean_interval, minimal_detectable_effect, proportion
 from stepscope.analysis.localisation import localisation
@@ -27,6 +27,7 @@ __all__ = [
     "Affine",
     "AnswerChanges",
     "Band",
+    "Centred",
     "Regression",
     "Rollout",
     "Scene",
@@ -37,15 +38,18 @@ __all__ = [
     "bounded_interval",
     "candidate_weights",
     "cell_shares",
+    "centred",
     "claims",
     "commitment_by_frame",
     "commitment_slope",
     "commitment_step",
     "debiased_cka",
+    "debiased_ckas",
     "divide_scene",
     "excess_multiplicity",
     "frame_influence",
     "holm",
+    "hull_coordinates",
     "ideal_observer",
     "influence_asymmetry",
     "knowledge",

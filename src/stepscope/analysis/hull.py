@@ -9,8 +9,9 @@ the steps is computation.  The weights say what is believed among the solutions;
 
 The weights are the point of the hull nearest to the estimate: Wolfe's algorithm (P. Wolfe 1976, *Finding the nearest
 point in a polytope*, Mathematical Programming 11) on the Gram matrix of the differences x_i - x_1.  It moves from face
-to face, solves each exactly and stops after finitely many.  Cost: S dot products an estimate and S^2 once, then small
-linear systems.  Where the solutions are affinely dependent the weights are one answer of several; R is unique.
+to face, solves each exactly and stops after finitely many; on two solutions it is a projection.  Cost: S dot products
+an estimate and S^2 once, then small linear systems.  Where the solutions are affinely dependent the weights are one
+answer of several; R is unique.
 """
 
 import numpy as np
@@ -21,7 +22,7 @@ from stepscope.analysis.values import Values, float64
 from stepscope.errors import BadInputError
 from stepscope.shapes import Candidates, Latents, LatentsBatch
 
-__all__ = ["candidate_weights", "knowledge", "multiplicity"]
+__all__ = ["candidate_weights", "hull_coordinates", "knowledge", "multiplicity"]
 
 _TOLERANCE = 1e-12
 """Slack of the optimality condition, relative to the squared size of the hull."""
@@ -57,16 +58,33 @@ def knowledge(
     Raises:
         BadInputError: If the still video is itself a solution.
     """
+    return hull_coordinates(estimate, candidates, still)[1]
+
+
+def hull_coordinates(
+    estimate: Latents | LatentsBatch, candidates: Candidates, still: Latents
+) -> tuple[Float64[np.ndarray, "*B S"], float | Float64[np.ndarray, " B"]]:
+    """Return choice and knowledge, the weights and R of `candidate_weights` and `knowledge`, at the cost of one.
+
+    Args:
+        estimate: Clean estimate, standardised latents; one, or one for each step.
+        candidates: All valid solutions, encoded.
+        still: The first frame held still, encoded.
+
+    Raises:
+        BadInputError: If the still video is itself a solution.
+    """
     points, targets = _flat(estimate, candidates)
     _, frozen = _flat(still, candidates)
-    unit = _squared_distances(frozen, points)[0]
+    unit = _squared_distances(frozen, points, _weights(frozen, points))[0]
     if unit <= _TOLERANCE * max(frozen.square().sum().item(), 1.0):
         raise BadInputError(
             "The still video lies in the hull of the solutions. Knowledge is measured against a still video that "
             "solves nothing. Choose a sample in which something has to move."
         )
-    ratios = _squared_distances(targets, points) / unit
-    return ratios if estimate.ndim == 5 else float(ratios[0])
+    weights = _weights(targets, points)
+    ratios = _squared_distances(targets, points, weights) / unit
+    return weights.reshape(*estimate.shape[:-4], -1), ratios if estimate.ndim == 5 else float(ratios[0])
 
 
 def multiplicity(weights: Values) -> float | Float64[np.ndarray, "*B"]:
@@ -86,16 +104,28 @@ def _flat(estimate: torch.Tensor, candidates: torch.Tensor) -> tuple[torch.Tenso
     return points, estimate.double().reshape(-1, points.shape[1])
 
 
-def _squared_distances(targets: torch.Tensor, points: torch.Tensor) -> Float64[np.ndarray, " B"]:
-    nearest = torch.from_numpy(_weights(targets, points)).to(points.device) @ points
-    return (targets - nearest).square().sum(1).cpu().numpy()
+def _squared_distances(
+    targets: torch.Tensor, points: torch.Tensor, weights: Float64[np.ndarray, "B S"]
+) -> Float64[np.ndarray, " B"]:
+    nearest = torch.from_numpy(weights).to(points.device) @ points
+    return nearest.sub_(targets).square_().sum(1).cpu().numpy()
 
 
 def _weights(targets: torch.Tensor, points: torch.Tensor) -> Float64[np.ndarray, "B S"]:
+    if len(points) == 1:
+        return np.ones((len(targets), 1))
     differences = points - points[0]
     gram = (differences @ differences.T).cpu().numpy()
     pulls = ((targets - points[0]) @ differences.T).cpu().numpy()
+    if len(points) == 2:
+        return _projected(float(gram[1, 1]), pulls[:, 1])
     return np.stack([_nearest(gram, pull) for pull in pulls])
+
+
+def _projected(length: float, pulls: Float64[np.ndarray, " B"]) -> Float64[np.ndarray, "B 2"]:
+    """The nearest points of a segment of this squared length; of one that is a point, its first end."""
+    share = np.clip(pulls / length, 0.0, 1.0) if length > 0 else np.zeros_like(pulls)
+    return np.stack([1 - share, share], axis=1)
 
 
 def _nearest(gram: Float64[np.ndarray, "S S"], pull: Float64[np.ndarray, " S"]) -> Float64[np.ndarray, " S"]:

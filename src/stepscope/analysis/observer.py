@@ -9,13 +9,19 @@ candidate, in float64:
 
     log w_i - log w_1 = (1-s)/s^2 <x_s - (1-s)(x_i + x_1)/2, x_i - x_1> + log prior_i - log prior_1
 
-*State-matched* use gives it the model's own latents; the *rollout* lets it denoise from the model's own noise.  Noise
-is isotropic in the standardised latents, and only there.  Cost: 2 S dot products over the latents a call.
+*State-matched* use gives it the model's own latents; the *rollout* lets it denoise from the model's own noise.  Seen as
+y_s = x_s - (1-s) x_1, an Euler step from s to t is
+
+    y_t = t/s y_s + (1 - t/s) sum_i w_i (x_i - x_1)
+
+so a rollout is S numbers a step, and no latents are looked at but the first.  Noise is isotropic in the standardised
+latents, and only there.  Cost: 2 S dot products over the latents a row; S + S^2 a rollout.
 
 Source: the ideal denoiser of a finite data set, Karras, Aittala, Aila, Laine 2022, appendix B.3 (arXiv 2206.00364), for
 the rectified-flow path.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple, SupportsFloat
 
@@ -50,7 +56,7 @@ class Rollout(NamedTuple):
 
 def ideal_observer(
     latents: Latents | LatentsBatch,
-    sigma: SupportsFloat,
+    sigma: SupportsFloat | Values,
     candidates: Candidates,
     log_prior: Values | None = None,
 ) -> tuple[Latents | LatentsBatch, Float64[np.ndarray, "*B S"]]:
@@ -58,7 +64,8 @@ def ideal_observer(
 
     Args:
         latents: Noisy latents x_s, standardised; one video or a batch.
-        sigma: Noise level in [0, 1]; at 0 the nearest candidate is certain (ties share), at 1 the prior decides.
+        sigma: Noise level in [0, 1], one or one a row; at 0 the nearest candidate is certain (ties share), at 1 the
+            prior decides.
         candidates: All valid solutions, encoded.
         log_prior: S numbers up to a constant; None for equal chances.
 
@@ -68,16 +75,16 @@ def ideal_observer(
     Raises:
         BadInputError: If sigma lies outside [0, 1] or the prior is none.
     """
-    level = float(sigma)
-    if not 0 <= level <= 1:
-        raise BadInputError(f"sigma = {level} came. Allowed is a noise level from 0 to 1. Divide timesteps by 1000.")
     points = candidates.double().flatten(1)
+    rows = latents.double().reshape(-1, points.shape[1])
+    levels = _levels(sigma, len(rows))
     differences = points - points[0]
-    offset = latents.double().reshape(-1, points.shape[1]) - (1 - level) * points[0]
-    evidence = (offset @ differences.T - (1 - level) / 2 * differences.square().sum(1)).cpu().numpy()
-    if level == 0:
-        evidence = _ties(evidence, differences.square().sum(1).max().item())
-    weights = _posterior(evidence, level, _prior(log_prior, len(points)))
+    lengths = differences.square().sum(1)
+    left = torch.from_numpy(1 - levels).to(points.device)[:, None]
+    evidence = ((rows - left * points[0]) @ differences.T - left / 2 * lengths).cpu().numpy()
+    settled = levels == 0
+    evidence[settled] = _ties(evidence[settled], lengths.max().item())
+    weights = _posterior(evidence, levels[:, None], _prior(log_prior, len(points)))
     shares = torch.from_numpy(weights).to(points.device)
     estimate = (points[0] + shares @ differences).reshape(latents.shape).to(latents.dtype)
     return estimate, weights.reshape(*latents.shape[:-4], -1)
@@ -94,15 +101,37 @@ def observer_rollout(
         candidates: All valid solutions, encoded.
         log_prior: S numbers up to a constant; None for equal chances.
     """
-    levels = [float(sigma) for sigma in sigmas]
-    latents, estimates, weights = [noise.double()], [], []
-    for sigma, next_sigma in pairwise(levels):
-        estimate, posterior = ideal_observer(latents[-1], sigma, candidates, log_prior)
-        estimates.append(estimate)
-        weights.append(posterior)
-        # Euler along v = (x - x0_hat) / sigma, in the form that lands on x0_hat exactly at sigma 0.
-        latents.append(estimate + next_sigma / sigma * (latents[-1] - estimate))
-    return Rollout(torch.stack(latents).to(noise.dtype), torch.stack(estimates).to(noise.dtype), np.stack(weights))
+    levels = _levels(sigmas, len(sigmas))
+    points = candidates.double().flatten(1)
+    differences = points - points[0]
+    start = noise.double().flatten() - (1 - levels[0]) * points[0]
+    gram, pull = (differences @ differences.T).cpu().numpy(), (differences @ start).cpu().numpy()
+    shares, weights = [np.zeros(len(points))], []
+    for sigma, following in pairwise(levels):
+        evidence = sigma / levels[0] * pull + gram @ shares[-1] - (1 - sigma) / 2 * gram.diagonal()
+        weights.append(_posterior(evidence[None], np.full((1, 1), sigma), _prior(log_prior, len(points)))[0])
+        shares.append(weights[-1] + following / sigma * (shares[-1] - weights[-1]))
+    left, mixed = (torch.from_numpy(each).to(points) for each in (levels, np.stack(shares)))
+    latents = torch.outer(left / left[0], start) + mixed @ differences + torch.outer(1 - left, points[0])
+    believed = points[0] + torch.from_numpy(np.stack(weights)).to(points) @ differences
+    first, second = (each.unflatten(1, noise.shape).to(noise.dtype) for each in (latents, believed))
+    return Rollout(first, second, np.stack(weights))
+
+
+def _levels(sigma: SupportsFloat | Values, count: int) -> Float64[np.ndarray, " B"]:
+    """A noise level for each row."""
+    many = isinstance(sigma, (Sequence, np.ndarray, torch.Tensor))
+    given = float64(sigma) if many else np.array(float(sigma))
+    if given.ndim and given.shape != (count,):
+        raise BadInputError(
+            f"sigma came with shape {list(given.shape)} for {count} rows of latents. Allowed is one number, or one for "
+            "each row. Give as many."
+        )
+    if not ((given >= 0) & (given <= 1)).all():
+        raise BadInputError(
+            f"sigma = {given.tolist()} came. Allowed is a noise level from 0 to 1. Divide timesteps by 1000."
+        )
+    return given + np.zeros(count)
 
 
 def _prior(log_prior: Values | None, count: int) -> Float64[np.ndarray, " S"]:
@@ -121,13 +150,13 @@ def _ties(evidence: Float64[np.ndarray, "B S"], scale: float) -> Float64[np.ndar
 
 
 def _posterior(
-    evidence: Float64[np.ndarray, "B S"], sigma: float, prior: Float64[np.ndarray, " S"]
+    evidence: Float64[np.ndarray, "B S"], sigma: Float64[np.ndarray, "B 1"], prior: Float64[np.ndarray, " S"]
 ) -> Float64[np.ndarray, "B S"]:
     """Weigh the evidence by (1-s)/s^2; what the prior excludes cannot win, however small the noise."""
     lead = np.where(np.isfinite(prior), evidence, -np.inf)
     lead = lead - lead.max(axis=1, keepdims=True)
-    with np.errstate(over="ignore"):
-        logits = (1 - sigma) / max(sigma * sigma, _SMALLEST) * lead if sigma < 1 else np.zeros_like(lead)
-    logits = logits + prior
+    with np.errstate(over="ignore", invalid="ignore"):
+        sharp = (1 - sigma) / np.maximum(sigma * sigma, _SMALLEST) * lead
+    logits = np.where(sigma < 1, sharp, 0.0) + prior  # at sigma 1, 0 x -inf is no evidence
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))
     return weights / weights.sum(axis=1, keepdims=True)

@@ -51,7 +51,7 @@ def run(options: Namespace) -> None:
 
 
 def _lines(found: Any, seconds: float | None) -> list[str]:
-    parameters = ", ".join(f"{name} {number / 1e9:.3g} B" for name, number in found.parameters.items())
+    parameters = ", ".join(f"{name} {_count(number)}" for name, number in found.parameters.items())
     recorded = ", ".join(f"{name.replace('_', ' ')} {_size(number)}" for name, number in found.recorded_bytes.items())
     peaks = ", ".join(f"{_size(number)} with offload {name}" for name, number in found.peak_bytes.items())
     return [
@@ -61,6 +61,10 @@ def _lines(found: Any, seconds: float | None) -> list[str]:
         f"memory       {peaks} ({found.dtype})",
         f"time         {'unknown; --timed measures a step' if seconds is None else f'{seconds:.0f} s'}",
     ]
+
+
+def _count(number: int) -> str:
+    return f"{number / 1e9:.3g} B" if number >= 1e9 else f"{number / 1e6:.3g} M"
 
 
 def _size(number: int) -> str:

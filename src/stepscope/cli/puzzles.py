@@ -15,7 +15,7 @@ from stepscope import tasks
 from stepscope.errors import BadInputError, UnknownNameError
 from stepscope.tasks import Sample, Task
 
-__all__ = ["Puzzle", "from_picture", "from_task", "load_task"]
+__all__ = ["Puzzle", "check_dials", "from_picture", "from_task", "load_task"]
 
 SPLIT = "test"
 
@@ -44,7 +44,7 @@ def from_task(options: Namespace) -> Puzzle:
     dials = dict(options.dial or ())
     dials |= {} if options.size is None else {"size": options.size}
     dials |= {} if options.frames is None else {"num_frames": options.frames}
-    _check_dials(task, dials)
+    check_dials(task, dials)
     asked = {"split": split, "dials": dials, "sample_seeds": [seed]}
     from stepscope.executors import draw_sample
 
@@ -93,7 +93,12 @@ def load_task(name: str) -> Task:
     return found
 
 
-def _check_dials(task: Task, dials: Mapping[str, Any]) -> None:
+def check_dials(task: Task, dials: Mapping[str, Any]) -> None:
+    """Refuse a dial that a task's `sample` does not take.
+
+    Raises:
+        UnknownNameError: If it has no such dial.
+    """
     given = inspect.signature(task.sample).parameters.values()
     if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in given):
         return

@@ -31,7 +31,7 @@ def check_question(options: Namespace) -> None:
         BadInputError: If both came, or neither, or what belongs to the other.
     """
     if (options.task is None) == (options.image is None):
-        came = "neither --task nor --image" if options.task is None else "both --task and --image"
+        came = "Neither --task nor --image" if options.task is None else "Both --task and --image"
         raise BadInputError(f"{came} came. A model is asked one thing. Give --task T, or --image F with --prompt P.")
     strange, kind = (_OF_A_PICTURE, "task") if options.task else (_OF_A_TASK, "image")
     for name in strange:

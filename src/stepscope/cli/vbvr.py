@@ -29,7 +29,8 @@ def run(options: Namespace) -> None:
 
 def _export(options: Namespace) -> None:
     """Write puzzles of a task, each with its first right answer, as questions."""
-    from stepscope.cli.puzzles import load_task
+    from stepscope.cli.puzzles import check_dials, load_task
+    from stepscope.executors import draw_sample
     from stepscope.store.vbvr import Place
     from stepscope.store.vbvr_video import require_av
     from stepscope.store.vbvr_writing import claim, write_question
@@ -40,7 +41,8 @@ def _export(options: Namespace) -> None:
         raise BadInputError(
             f"The task is called {task.name!r}. A folder of VBVR-Bench is made of letters, digits, _ and -. Rename it."
         )
-    puzzles = [task.sample(seed, split=options.split, **dials) for seed in range(options.samples)]
+    check_dials(task, dials)
+    puzzles = [draw_sample(task, seed, options.split, dials) for seed in range(options.samples)]
     if not all(puzzle.solutions for puzzle in puzzles):
         raise BadInputError(f"Task {task.name!r} gives no right answers. A question needs one. Choose another task.")
     claim(out, {"task": task.name, "version": task.version, "split": options.split, "dials": dials, "n": len(puzzles)})
@@ -49,7 +51,7 @@ def _export(options: Namespace) -> None:
             write_question(out, Place(task.name, index), puzzle.prompt, puzzle.solutions[0])
             tick()
     facts = {"out": str(out), "task": task.name, "written": len(puzzles)}
-    say(options.json, facts, [f"{len(puzzles)} questions of {task.name}", str(out)])
+    say(options.json, facts, [f"{len(puzzles)} question{'s' * (len(puzzles) != 1)} of {task.name}", str(out)])
 
 
 def _generate(options: Namespace) -> None:
@@ -75,7 +77,7 @@ def _generate(options: Namespace) -> None:
         )
     complaints = [*truth.complaints, *_complain(made.complaints)]
     facts = {"out": options.out, "written": made.written, "kept": made.kept, "complaints": complaints}
-    say(options.json, facts, [f"{made.written} videos written, {made.kept} were there", options.out])
+    say(options.json, facts, [f"videos: {made.written} written, {made.kept} there before", options.out])
 
 
 def _selftest(options: Namespace) -> None:

@@ -3,9 +3,13 @@
 What is asked of unedited latents without an edit inside (the clean estimate that `renoise` needs) is remembered until
 the step is over: a branch takes it from its trunk's own prediction.  `model_calls` counts the rows that this tree asked
 for: neither the padding of chunks nor the rows of other trees that stood in them.
+
+Where a call has several rows, such a question is put off while latents are edited (`Unanswered`), so that those of many
+branches are asked together.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import final
 
 import torch
@@ -15,7 +19,14 @@ from stepscope.denoise.denoiser import AbstractDenoiser, Input, Prediction, Taps
 from stepscope.denoise.schedule import Grid
 from stepscope.shapes import LatentsBatch
 
-__all__ = ["SharedDenoiser"]
+__all__ = ["SharedDenoiser", "Unanswered"]
+
+
+class Unanswered(BaseException):
+    """No error: carries a question out of an edit, past whatever that may catch; it is begun again with the answer."""
+
+    def __init__(self, asked: Asked) -> None:
+        self.asked = asked
 
 
 @final
@@ -30,7 +41,7 @@ class SharedDenoiser(AbstractDenoiser):
     def __init__(self, chunks: Chunks) -> None:
         """Wrap a denoiser that is asked in chunks."""
         self.chunks, self.model_calls = chunks, 0
-        self._inner = chunks.denoiser
+        self._inner, self._puts_off = chunks.denoiser, False
         self._plain: dict[Hashable, tuple[LatentsBatch, Prediction]] = {}
 
     @property
@@ -71,9 +82,20 @@ class SharedDenoiser(AbstractDenoiser):
         if known is not None:
             return known[1]
         asked = Asked(latents, grid, condition, taps)
+        if self._puts_off and not taps:
+            raise Unanswered(asked)
         (prediction,) = self.chunks.answers([asked], step)
         self.keep(asked, step, prediction)
         return prediction
+
+    @contextmanager
+    def putting_off(self) -> Iterator[None]:
+        """Meanwhile, what is not remembered yet is not asked but raised, if a call has room for more than one row."""
+        self._puts_off = self.chunks.size > 1
+        try:
+            yield
+        finally:
+            self._puts_off = False
 
     def keep(self, asked: Asked, step: int, prediction: Prediction) -> None:
         """Count what this tree was told, and remember it until `forget` if nothing was edited inside."""

@@ -23,7 +23,7 @@ from stepscope.denoise.folds import Folds
 from stepscope.denoise.intervention import AbstractExchange, AbstractIntervention, Lent
 from stepscope.denoise.loop import Conditions, Run, Step, edits_of
 from stepscope.denoise.recorder import PairedRecorder, Recorder, StepEvent
-from stepscope.denoise.shared import SharedDenoiser
+from stepscope.denoise.shared import SharedDenoiser, Unanswered
 from stepscope.denoise.state import DenoisingState
 
 __all__ = ["Fork", "Leaf", "Tree", "grow", "grow_forest"]
@@ -200,9 +200,9 @@ class _Stride:
         self.now = Step(self.run, step, Conditions(self.run))
         self.edits = edits_of(self.run, step)
         self.exchanges = tuple(i for i in self.run.interventions if isinstance(i, AbstractExchange))
-        self.borrows = any(self._places(exchange) for exchange in self.exchanges)
-        self.loan = _Loan()
+        self.loan, self.borrows = _Loan(), any(self._places(exchange) for exchange in self.exchanges)
         self.donors: list[tuple[AbstractExchange, list[_Stride]]] = []
+        self.unedited: DenoisingState | None = None
         self.told: Prediction | None = None
 
     @property
@@ -218,12 +218,14 @@ class _Stride:
             for donor in donors:
                 donor.loan.places |= places
 
-    def edit(self) -> None:
-        """Edit the latents."""
-        latents = self.node.state.latents
-        for exchange, donors in self.donors:
-            latents = exchange.exchange_latents(latents, [donor.node.state.latents for donor in donors])
-        self.state = self.now.edited(replace(self.node.state, latents=latents))
+    def edit(self) -> Asked | None:
+        """Edit the latents; if the edits ask something that is not known yet, what: then it is to be done again."""
+        self.unedited = self.unedited or self._exchanged()
+        try:
+            with self.shared.putting_off():
+                self.state = self.now.edited(self.unedited)
+        except Unanswered as put_off:
+            return put_off.asked
 
     def asked(self) -> Asked:
         """The row to be predicted: recorders look, and borrowers take what they are lent."""
@@ -249,6 +251,12 @@ class _Stride:
         event, following = self.now.taken(self.state, prediction, self.edits)
         self.node.folds.update(event)
         return replace(self.node, state=following, events=(*self.node.events, event))
+
+    def _exchanged(self) -> DenoisingState:
+        latents = self.node.state.latents
+        for exchange, donors in self.donors:
+            latents = exchange.exchange_latents(latents, [donor.node.state.latents for donor in donors])
+        return replace(self.node.state, latents=latents)
 
     def _row(self, observers: Sequence[SiteTap], lent: Sequence[tuple[AbstractExchange, Sequence[Lent]]] = ()) -> Asked:
         inside = [i for i in self.run.interventions if i.reaches & _INSIDE and not isinstance(i, AbstractExchange)]
@@ -299,12 +307,20 @@ def _taken(strides: Sequence[_Stride], chunks: Chunks) -> None:
     """Tell all nodes: trunks first, then those that need to know what trunks were told, borrowers last."""
     for late in (False, True):
         wave = [stride for stride in strides if stride.late == late]
-        for stride in wave:
-            stride.edit()
+        _edit(wave, chunks)
         _tell([stride for stride in wave if not stride.borrows], chunks)
     borrowers = [stride for stride in strides if stride.borrows]
     _lend(borrowers, chunks)
     _tell(borrowers, chunks)
+
+
+def _edit(strides: Sequence[_Stride], chunks: Chunks) -> None:
+    """Edit the latents of nodes; what their edits ask is asked together, each question of a tree once."""
+    while waiting := [(asked, stride) for stride in strides if (asked := stride.edit()) is not None]:
+        once = {(id(stride.shared), id(asked.latents), id(asked.inputs)): (asked, stride) for asked, stride in waiting}
+        rows, strides = (list(each) for each in zip(*once.values(), strict=True))
+        _answers(strides, rows, chunks)
+        strides = [stride for _, stride in waiting]
 
 
 def _tell(strides: Sequence[_Stride], chunks: Chunks) -> None:

@@ -8,7 +8,7 @@ and never holds it, so that the same plan can be carried out elsewhere.
 
 from stepscope.executors.generating import Answer, answer
 from stepscope.executors.local import Job, carry_out, prepare
-from stepscope.executors.measuring import Procedure, measure_puzzles, plan_of
+from stepscope.executors.measuring import Procedure, measure_puzzles, plans_of
 from stepscope.executors.provenance import manifest_of
 from stepscope.executors.puzzle import Finding, Measured, Puzzle
 from stepscope.executors.recording import ModelReference, Recording, Settings, sample_digest
@@ -32,8 +32,8 @@ __all__ = [
     "draw_sample",
     "manifest_of",
     "measure_puzzles",
-    "plan_of",
     "planned_calls",
+    "plans_of",
     "prepare",
     "reading_rows",
     "sample_digest",

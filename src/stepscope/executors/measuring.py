@@ -8,10 +8,12 @@ Where a model call has one row, puzzles come one after the other; where it has s
 What seeds share is measured on all of them at once, so a puzzle's seeds make one unit.  The content of the foreign
 puzzle enters the unit's key.  A unit is written whole or not at all, so a run that was stopped resumes to the same
 bytes.  Nothing is decoded here.  Cost of a unit: what its plan says, and one encoding of each solution of two puzzles.
+A puzzle is planned once, before any is run; of puzzles with the same prompt and size the inputs of one are encoded for
+that, since the others' can be refused no more.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -27,7 +29,7 @@ from stepscope.executors.watchers import Ticker
 from stepscope.scope import Branch, Grown, Plan, Solutions, Trace, encode_solutions, grown_together, plan
 from stepscope.store import Row, Unit, Writer, canonical_json, unit_key
 
-__all__ = ["Procedure", "measure_puzzles", "plan_of"]
+__all__ = ["Procedure", "measure_puzzles", "plans_of"]
 
 _KIND = "measures"
 
@@ -62,12 +64,21 @@ class Procedure(Protocol):
         ...
 
 
-def plan_of(job: Job, procedure: Procedure, index: int, tick: Callable[[], object] = lambda: None) -> Plan:
-    """The tree of one puzzle of a job.
+def plans_of(job: Job, procedure: Procedure) -> list[Plan]:
+    """The tree of every puzzle of a job, in their order.
 
     Raises:
-        UserError: If it cannot be run as asked.
+        UserError: If one of them cannot be run as asked.
     """
+    samples, plans = job.recording.samples, []
+    encoded = {_kind(samples[0])}  # by `prepare`
+    for index, sample in enumerate(samples):
+        plans.append(_plan(job, procedure, index, encode=_kind(sample) not in encoded))
+        encoded.add(_kind(sample))
+    return plans
+
+
+def _plan(job: Job, procedure: Procedure, index: int, encode: bool) -> Plan:
     samples, settings = job.recording.samples, job.recording.settings
     other = _foreign(samples, index)
     return plan(
@@ -75,25 +86,31 @@ def plan_of(job: Job, procedure: Procedure, index: int, tick: Callable[[], objec
         [samples[index]],
         procedure.branches(samples[index], None if other is None else samples[other], settings.num_steps),
         job.recording.seeds,
-        recorders=[*procedure.recorders(None), Ticker(tick)],
+        recorders=procedure.recorders(None),
         paired=procedure.paired(),
         chunk=job.recording.chunk,
+        encode=encode,
         **settings.options(),
     )
 
 
 def measure_puzzles(
-    job: Job, procedure: Procedure, writer: Writer | None = None, tick: Callable[[], object] = lambda: None
+    job: Job,
+    procedure: Procedure,
+    plans: Sequence[Plan],
+    writer: Writer | None = None,
+    tick: Callable[[], object] = lambda: None,
 ) -> list[Finding]:
     """Measure the puzzles that the folder lacks, and read the others.
 
     Args:
         job: What to run, prepared.
         procedure: How a puzzle is measured.
+        plans: The trees of the puzzles, see `plans_of`.
         writer: The open output folder; None keeps nothing.
         tick: Called whenever a node of a tree has taken a step.
     """
-    bench, samples = _Bench(job, procedure, tick), job.recording.samples
+    bench, samples = _Bench(job, procedure, plans, tick), job.recording.samples
     keys = [bench.key(index) for index in range(len(samples))]
     there = {} if writer is None else {key: writer.read_unit(key) for key in keys if writer.has_unit(key)}
     for index, unit in bench.units([index for index, key in enumerate(keys) if key not in there]):
@@ -108,8 +125,8 @@ def measure_puzzles(
 class _Bench:
     """A job on the bench; what puzzles share is made once, when it is first wanted."""
 
-    def __init__(self, job: Job, procedure: Procedure, tick: Callable[[], object]) -> None:
-        self.job, self.procedure, self.tick = job, procedure, tick
+    def __init__(self, job: Job, procedure: Procedure, plans: Sequence[Plan], tick: Callable[[], object]) -> None:
+        self.job, self.procedure, self.plans, self.tick = job, procedure, plans, tick
         self.samples = job.recording.samples
         self.digests = [sample_digest(sample) for sample in self.samples]
         self.solutions = lru_cache(maxsize=3)(lambda index: encode_solutions(job.model, self.samples[index]))
@@ -135,7 +152,7 @@ class _Bench:
         if not indices:
             return
         prepared = self.procedure.prepare(self.job)
-        size = self.plan(indices[0], prepared).at_once()
+        size = self.plans[indices[0]].at_once()
         for first in range(0, len(indices), size):
             together = indices[first : first + size]
             parts = [(self.plan(index, prepared), self.samples[index]) for index in together]
@@ -144,8 +161,7 @@ class _Bench:
 
     def plan(self, index: int, prepared: Any) -> Plan:
         """The tree of a puzzle, with the recorders that suit what was prepared."""
-        made = plan_of(self.job, self.procedure, index, self.tick)
-        return replace(made, recorders=(*self.procedure.recorders(prepared), Ticker(self.tick)))
+        return replace(self.plans[index], recorders=(*self.procedure.recorders(prepared), Ticker(self.tick)))
 
     def unit(self, index: int, grown: Grown, prepared: Any) -> Unit:
         """Read one puzzle."""
@@ -181,6 +197,11 @@ class _Bench:
             runs,
             prepared,
         )
+
+
+def _kind(sample: Any) -> Hashable:
+    """Samples of one kind differ in pixels alone."""
+    return sample.prompt, sample.num_frames, sample.first_frame.shape
 
 
 def _calls(runs: Mapping[str, Trace]) -> list[dict[str, Any]]:

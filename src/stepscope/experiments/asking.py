@@ -17,13 +17,13 @@ from stepscope.executors import (
     Recording,
     Settings,
     draw_sample,
-    plan_of,
     planned_calls,
+    plans_of,
     prepare,
     sample_digest,
 )
 from stepscope.experiments.registry import Experiment, Further, OfLayers
-from stepscope.scope import Model, rows_in_a_call
+from stepscope.scope import Model, Plan, rows_in_a_call
 
 __all__ = ["Question", "ask"]
 
@@ -35,12 +35,14 @@ class Question:
     Attributes:
         experiment: What is measured.
         job: On which puzzles.
+        plans: The trees of the puzzles.
         calls: Model calls before it begins: planned, made (none), and naive, every branch from step 0.
         preparation: Those of the planned calls that are made before the first puzzle.
     """
 
     experiment: Experiment
     job: Job
+    plans: Sequence[Plan]
     calls: Mapping[str, int]
     preparation: int
 
@@ -104,12 +106,12 @@ def ask(
         chunk=rows,
     )
     job = prepare(recording, model)
-    plans = [plan_of(job, experiment, index) for index in range(len(drawn))]
+    plans = plans_of(job, experiment)
     preparation = experiment.prepare_runs * _one_run(job)
     further = sum(experiment.further_calls(job, each) for each in drawn) if isinstance(experiment, Further) else 0
     planned = preparation + further + sum(each.model_calls() for each in plans)
     naive = preparation + further + sum(each.naive_calls() for each in plans)
-    return Question(experiment, job, {"planned": planned, "made": 0, "naive": naive}, preparation)
+    return Question(experiment, job, plans, {"planned": planned, "made": 0, "naive": naive}, preparation)
 
 
 def _one_run(job: Job) -> int:

@@ -115,7 +115,7 @@ def carry_out(
     """
     started, job = time.time(), question.job
     writer = None if out is None else store.create(out, job.identity, overwrite=overwrite)
-    findings = measure_puzzles(job, question.experiment, writer, tick)
+    findings = measure_puzzles(job, question.experiment, question.plans, writer, tick)
     result = Result(
         question.experiment.name,
         job.model.name,

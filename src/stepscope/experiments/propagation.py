@@ -14,56 +14,54 @@ needed; CKA is debiased (see `analysis.cka`).  d = 0 where both runs say the sam
 Each stands beside two nulls, the other seed's run where it ended on the same answer, and where it ended on another.
 
 Source: CKA dissimilarity over later steps, *Demystifying Video Reasoning* (arXiv 2603.16870, section 3.2), which says
-neither on which tensor nor over which rows.  Cost: n p^2 a step and branch.
+neither on which tensor nor over which rows.  Cost: n p^2 a step from the disturbance on, and branch.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
-from stepscope.analysis import debiased_cka
-from stepscope.errors import BadInputError
+from stepscope.analysis import Centred, centred, debiased_ckas
 from stepscope.experiments.curves import band_of
 from stepscope.scope import Trace
-from stepscope.shapes import Latents
+from stepscope.shapes import Latents, LatentsBatch
 
 __all__ = ["cells", "compare", "summarise"]
 
 Curve = list[float | None]
 """[N], None before the disturbance and where a representation does not vary."""
 
+Representations = Float[np.ndarray, "N n p"]
 
-def compare(clean: Trace, other: Trace, still: Latents, layers: Sequence[int] = (), first: int = 0) -> dict[str, Curve]:
-    """Compare a run with the clean one.
+
+def compare(
+    clean: Trace, others: Mapping[str, tuple[Trace, int]], still: Latents, layers: Sequence[int] = ()
+) -> dict[str, dict[str, Curve]]:
+    """Compare runs with the clean one.
 
     Args:
         clean: The run without edits.
-        other: The same puzzle, disturbed.
+        others: The same puzzle, disturbed: by name the run, and the step of the disturbance.
         still: The first frame held still, in latents.
-        layers: Layers that recorder `raw_block` has kept of both.
-        first: Step of the disturbance.
+        layers: Layers that recorder `raw_block` has kept of all.
 
     Returns:
-        For each site, d at every step.
+        For each run and site, d at every step.
     """
-    pairs = {
-        "clean_estimate": (clean.clean_estimates - still, other.clean_estimates - still),
-        "latents": (clean.latents, other.latents),
+    references = {site: _centred(found) for site, found in _sites(clean, still, layers)}
+    return {
+        name: {site: _apart(references[site], found, first) for site, found in _sites(other, still, layers)}
+        for name, (other, first) in others.items()
     }
-    curves = {site: [_apart(_rows(x), _rows(y)) for x, y in zip(*both, strict=True)] for site, both in pairs.items()}
-    for index, layer in enumerate(layers):
-        hidden = (trace.records["raw_block"][:, index] for trace in (clean, other))
-        curves[f"layer {layer}"] = [_apart(x, y) for x, y in zip(*hidden, strict=True)]
-    steps = range(clean.num_steps)
-    return {site: [curve[step] if step >= first else None for step in steps] for site, curve in curves.items()}
 
 
 def cells(curves: Mapping[str, Curve], branch: str, step: int | None = None) -> Iterator[dict[str, Any]]:
     """The rows of a comparison: CKA itself, 1 where both say the same.
 
     Args:
-        curves: What `compare` gave.
+        curves: What `compare` gave of the branch.
         branch: Name of the disturbed branch.
         step: Step of the disturbance; None for another seed.
     """
@@ -105,13 +103,28 @@ def _mean(curves: Sequence[Curve]) -> Curve:
     return [float(np.mean(column)) if column else None for column in columns]
 
 
-def _rows(latents: Latents) -> np.ndarray:
-    """A row a position, a column a channel."""
-    return latents.flatten(1).T.numpy()
+def _sites(trace: Trace, still: Latents, layers: Sequence[int]) -> Iterator[tuple[str, Representations]]:
+    """Every site of a run, one after the other: a row a position and a column a channel."""
+    yield "clean_estimate", _rows(trace.clean_estimates - still)
+    yield "latents", _rows(trace.latents[:-1])
+    for index, layer in enumerate(layers):
+        yield f"layer {layer}", np.asarray(trace.records["raw_block"][:, index])
 
 
-def _apart(first: np.ndarray, second: np.ndarray) -> float | None:
-    try:
-        return 1 - debiased_cka(first, second)
-    except BadInputError:  # one of them is the same everywhere, and so like nothing and unlike nothing
-        return None
+def _rows(latents: LatentsBatch) -> Representations:
+    return latents.flatten(2).transpose(1, 2).numpy()
+
+
+def _centred(found: Representations) -> Centred:
+    return centred(found.astype(np.float64), as_gram=found.shape[2] >= found.shape[1])
+
+
+def _apart(reference: Centred, found: Representations, first: int) -> Curve:
+    """The curve from step `first` on; None where one of the two is the same everywhere, like nothing and unlike it."""
+    later = debiased_ckas(_from(reference, first), _centred(found[first:]))
+    return [None] * first + [None if np.isnan(alike) else float(1 - alike) for alike in later]
+
+
+def _from(reference: Centred, first: int) -> Centred:
+    lengths = None if reference.lengths is None else reference.lengths[first:]
+    return Centred(reference.features[first:], lengths, reference.size[first:], reference.flat[first:])

@@ -100,5 +100,8 @@ def get(name: str, **options: Any) -> Experiment:
     for option in options:
         if option not in known:
             allowed = f"Known: {', '.join(known)}" if known else "It has none"
-            raise UnknownNameError(f"Unknown option {option!r} of experiment {name!r}. {allowed}. Leave it out.")
+            raise UnknownNameError(
+                f"Unknown option {option!r} of experiment {name!r}. {allowed}. Leave it out; "
+                "a dial of the task goes among the dials."
+            )
     return kind(**options)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from stepscope.analysis import candidate_weights, knowledge, read_out
+from stepscope.analysis import hull_coordinates, read_out
 from stepscope.errors import BadInputError
 from stepscope.executors import sample_digest
 from stepscope.scope import Branch, Solutions
@@ -46,8 +46,8 @@ class Ending:
 
 def ending(latents: Latents, solutions: Solutions) -> Ending:
     """Read a result."""
-    distance = float(knowledge(latents, solutions.candidates, solutions.still))
-    return Ending(read_out(candidate_weights(latents, solutions.candidates), distance), distance)
+    weights, distance = hull_coordinates(latents, solutions.candidates, solutions.still)
+    return Ending(read_out(weights, float(distance)), float(distance))
 
 
 def steps_of(at: Steps, num_steps: int) -> Sequence[int]:

@@ -47,7 +47,7 @@ def draw(result: Mapping[str, Any]) -> Any:
                 panel.text(0.5, 0.5, "no puzzle with several solutions", ha="center", transform=panel.transAxes)
                 panel.set_axis_off()
             continue
-        values = np.minimum(found["map"], 1.0)
+        values = np.array(found["map"])
         _map(panels[0][column], values, title, metrics)
         _lines(panels[1][column], values, found["band"], title, metrics)
     several = f", {metrics['several_solutions']} with several solutions" if metrics["several_solutions"] else ""
@@ -62,7 +62,7 @@ def _names(metrics: Mapping[str, Any]) -> Sequence[str]:
 def _map(panel: Any, values: np.ndarray, title: str, metrics: Mapping[str, Any]) -> None:
     """Steps across, layers up."""
     colours = "viridis_r" if title == _TITLES["knowledge"] else "viridis"
-    image = panel.imshow(values.T, origin="lower", aspect="auto", cmap=colours, vmin=0, vmax=1)
+    image = panel.imshow(np.minimum(values, 1.0).T, origin="lower", aspect="auto", cmap=colours, vmin=0, vmax=1)
     _every(panel.set_xticks, [str(step) for step in metrics["steps"]])
     _every(panel.set_yticks, _names(metrics))
     panel.set_xlabel("step")
@@ -71,7 +71,7 @@ def _map(panel: Any, values: np.ndarray, title: str, metrics: Mapping[str, Any])
 
 
 def _lines(panel: Any, values: np.ndarray, band: Mapping[str, Any], title: str, metrics: Mapping[str, Any]) -> None:
-    """Layers across, a grey line a step, early ones pale; the mean where R is not capped."""
+    """Layers across, a grey line a step, early ones pale, and their mean; R above 1 is off the panel."""
     places = range(values.shape[1])
     for shade, line in zip(np.linspace(0.85, 0.25, len(values)), values, strict=True):
         panel.plot(places, line, color=str(shade), linewidth=1)

@@ -99,9 +99,9 @@ def corrupt(solution: Frames, sample: Any, share: float, seed: int) -> Corrupted
         PlanError: If nothing happens in the solution, or happens in too many cells.
     """
     changed = (solution != sample.first_frame).any(axis=-1)  # [T, Y, X]
-    cells = _cells(sample)
-    plan = [cell for cell in cells if changed[:, cell[0], cell[1]].any()]
-    rest = [cell for cell in cells if not changed[:, cell[0], cell[1]].any()]
+    cells, ever = _cells(sample), changed.any(axis=0)
+    plan = [cell for cell in cells if ever[cell].any()]
+    rest = [cell for cell in cells if not ever[cell].any()]
     count = max(1, round(share * len(plan)))
     if not plan or len(rest) < count:
         raise PlanError(

@@ -1,9 +1,10 @@
 """FILE.py:NAME: an object out of a user's own file.
 
-The file is run once as a module of its own; NAME is called without arguments if it is callable without being a model.
+The file is run once as a module of its own; NAME is called if it takes no argument and is no model itself.
 """
 
 import importlib.util
+import inspect
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,14 @@ __all__ = ["object_of_file"]
 
 
 def object_of_file(source: str) -> Any:
-    """The live denoiser, pipeline or task that FILE.py:NAME names.
+    """The live denoiser, pipeline, task or verifier that FILE.py:NAME names.
 
     Raises:
         ModelLoadError: for a file that is missing or fails, a name that it does not have, a call that fails.
     """
     path, _, name = source.rpartition(":")
     found = _attribute(Path(path).expanduser(), name)
-    if not callable(found) or is_live(found) or hasattr(found, "components"):
+    if not _is_maker(found) or is_live(found) or hasattr(found, "components"):
         return found
     try:
         return found()
@@ -31,6 +32,19 @@ def object_of_file(source: str) -> Any:
         raise ModelLoadError(
             f"{name}() of {path} failed ({first_line(error)}). It is called without arguments. Mend it."
         ) from error
+
+
+def _is_maker(found: Any) -> bool:
+    """Whether it is a class, or a function that needs no argument; what needs some is meant as it is."""
+    if not callable(found) or isinstance(found, type):
+        return callable(found)
+    try:
+        inspect.signature(found).bind()
+    except TypeError:
+        return False
+    except ValueError:  # a builtin that does not tell
+        return True
+    return True
 
 
 def _attribute(path: Path, name: str) -> Any:

@@ -12,6 +12,7 @@ Cost of a prediction: one forward a branch, B samples each.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, final
 
 import torch
@@ -70,6 +71,11 @@ class WanDenoiser(AbstractDenoiser):
         self.pipeline = pipeline
         self.codec = WanCodec(pipeline)
         self._main = pipeline.transformer if pipeline.transformer is not None else pipeline.transformer_2
+
+    @cached_property
+    def _dtype(self) -> torch.dtype:
+        """The network's number type; diffusers looks through all modules for it."""
+        return self._main.dtype
 
     @property
     def num_layers(self) -> int:
@@ -197,7 +203,7 @@ class WanDenoiser(AbstractDenoiser):
         self, latents: LatentsBatch, timestep: torch.Tensor, condition: WanCondition
     ) -> dict[str, torch.Tensor]:
         """What the network is shown besides text: latents with the first frame, and the timestep."""
-        dtype = self._main.dtype
+        dtype = self._dtype
         if condition.free is None:
             shown = torch.cat([latents, condition.first_frame], dim=1)
             return {"hidden_states": shown.to(dtype), "timestep": timestep.expand(len(latents))}
@@ -218,16 +224,14 @@ class WanDenoiser(AbstractDenoiser):
             max_sequence_length=_TEXT_TOKENS,
             device=self.device,
         )
-        return embeds.to(self._main.dtype)
+        return embeds.to(self._dtype)
 
     def _image(self, samples: Sequence[Input]) -> torch.Tensor | None:
         transformer = self.pipeline.transformer
         if transformer is None or transformer.config.image_dim is None:
             return None
         pictures = [Pillow.fromarray(sample.first_frame) for sample in samples]
-        return torch.cat([self.pipeline.encode_image(picture, self.device) for picture in pictures]).to(
-            self._main.dtype
-        )
+        return torch.cat([self.pipeline.encode_image(picture, self.device) for picture in pictures]).to(self._dtype)
 
     def _first_frame(self, sample: Input) -> tuple[torch.Tensor, torch.Tensor | None]:
         height, width = sample.first_frame.shape[:2]

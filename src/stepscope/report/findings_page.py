@@ -7,7 +7,7 @@ page says everything without one; the script only tells that the page is ready.
 """
 
 import html
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stepscope.report.dress import asset, dress, json_text, policy
@@ -15,6 +15,10 @@ from stepscope.report.dress import asset, dress, json_text, policy
 __all__ = ["findings_bytes"]
 
 _WIDTH, _MARGIN = 220.0, 8.0
+_KEY = (
+    '<p class="claims-key">A dot is the measured value, the bar its 95% interval, the dotted line the smallest effect '
+    "of interest δ, fixed before the run.</p>"
+)
 _READY = (
     'window.stepscope = {state: () => ({step: null, frame: null, seed: null, branch: "clean"})};\n'
     'document.body.dataset.ready = "";\n'
@@ -33,7 +37,7 @@ def findings_bytes(data: Mapping[str, Any]) -> bytes:
             "facts": "".join(f"<li>{name} <b>{_text(data[name])}</b></li>" for name in ("experiment", "model")),
             "headline": _text(data["headline"]),
             "detail": _text(data["detail"]),
-            "claims": "\n".join(_claim(claim) for claim in data["claims"]),
+            "claims": _claims(data["claims"]),
             "figures": "\n".join(_figures(data["figures"])),
             "provenance": "".join(
                 f"<div><dt>{_text(label)}</dt><dd>{_text(text)}</dd></div>" for label, text in data["provenance"]
@@ -46,6 +50,12 @@ def findings_bytes(data: Mapping[str, Any]) -> bytes:
 
 def _text(value: object) -> str:
     return html.escape(str(value))
+
+
+def _claims(claims: Sequence[Mapping[str, Any]]) -> str:
+    """How to read a claim, then the claims; nothing where there is none."""
+    articles = "\n".join(_claim(claim) for claim in claims)
+    return articles and f'{_KEY}\n<section class="claims" aria-label="Claims">\n{articles}\n</section>'
 
 
 def _claim(claim: Mapping[str, Any]) -> str:
@@ -65,7 +75,7 @@ def _claim(claim: Mapping[str, Any]) -> str:
 def _value(claim: Mapping[str, Any]) -> str:
     if claim["value"] is None:
         return "not measured"
-    interval = "" if claim["ci95"] is None else " <small>{:.3g} to {:.3g}</small>".format(*claim["ci95"])
+    interval = "" if claim["ci95"] is None else " <small>{:.3g} to {:.3g} ·</small>".format(*claim["ci95"])
     return f"<b>{claim['value']:.3g}</b>{interval}<small> δ {claim['delta']:.3g} · n {claim['n']}</small>"
 
 
@@ -93,6 +103,6 @@ def _interval(claim: Mapping[str, Any]) -> str:
 def _figures(figures: list[dict[str, Any]]) -> Iterator[str]:
     for figure in figures:
         name = _text(figure["name"])
-        yield f'<figure><img src="{figure["svg"]}" alt="{name}"><figcaption>{name}</figcaption></figure>'
+        yield f'<figure><div><img src="{figure["svg"]}" alt="{name}"></div><figcaption>{name}</figcaption></figure>'
     if not figures:
         yield "<p>No figure was drawn: that needs matplotlib, the extra <code>stepscope[figures]</code>.</p>"

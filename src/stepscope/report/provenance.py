@@ -26,7 +26,7 @@ def _lines(label: str, value: Any) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _lines(f"{label} · {key}" if label else str(key), inner)
-    elif value is not None:
+    elif value is not None and value != []:
         yield label, _text(value)
 
 

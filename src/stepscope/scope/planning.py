@@ -240,6 +240,7 @@ def plan(
     paired: Sequence[Any] = (),
     chunk: int | None = None,
     memory: int | None = None,
+    encode: bool = True,
 ) -> Plan:
     """Plan the branches of samples and seeds; the clean branch is always among them.
 
@@ -259,6 +260,8 @@ def plan(
         chunk: rows in every model call; None for 1 on a CPU, where a branch then equals a rerun bit for bit, and as
             many as a model of this size gains from on an accelerator, see `scope.forest`.
         memory: budget in bytes for what `run` gives back; None for none.
+        encode: whether the inputs of the first sample are encoded, since some refusals (of guidance, of a prompt) come
+            only then; False where those of one with the same prompt and size have been.
 
     Raises:
         UserError: If anything cannot be run as asked; nothing has been computed then.
@@ -280,7 +283,7 @@ def plan(
         chunk=rows_in_a_call(model, drawn[0]) if chunk is None else whole_number("chunk", chunk, 1),
         costs=(),
     )
-    _check(made, memory)
+    _check(made, memory, encode)
     return replace(made, costs=tuple(made._rehearsed(sample) for sample in made.samples))
 
 
@@ -297,7 +300,7 @@ def _samples(samples: Iterable[Any]) -> tuple[Any, ...]:
     return given
 
 
-def _check(made: Plan, memory: int | None) -> None:
+def _check(made: Plan, memory: int | None, encode: bool) -> None:
     """Refuse what the rehearsal does not see: layers, recorders, sizes, the budget."""
     if not made.seeds:
         raise PlanError("A plan came without seeds. It needs one at least. Give seeds=(0,).")
@@ -315,8 +318,9 @@ def _check(made: Plan, memory: int | None) -> None:
     run = made._run(made.samples[0], made.branches[0], made.seeds[0], None)
     for recorder in (*made.recorders, *made.paired):
         recorder.init(run.info)
-    with torch.no_grad():  # some refusals (of guidance, of a prompt) come only when inputs are encoded
-        run.denoiser.condition(run.samples, run.guidance, run.negative_prompt)
+    if encode:
+        with torch.no_grad():
+            run.denoiser.condition(run.samples, run.guidance, run.negative_prompt)
 
 
 def _check_sizes(made: Plan, sample: Any) -> None:

@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float64
 
 from stepscope.analysis import (
-    candidate_weights,
     commitment_step,
+    hull_coordinates,
     ideal_observer,
     knowledge,
     knowledge_step,
@@ -138,21 +138,20 @@ def read(trace: Trace, solutions: Solutions) -> Reading:
             f"The solutions came as latents {list(candidates.shape[1:])} for a run of {list(trace.latents.shape[1:])}. "
             "They must have the same shape. Choose a sample of the size and number of frames that the model makes."
         )
-    estimates, result = trace.cond_estimates, trace.latents[-1]
-    observed = [ideal_observer(x, s, candidates) for x, s in zip(trace.latents[:-1], sigmas[:-1], strict=True)]
+    beliefs, observer_weights = ideal_observer(trace.latents[:-1], sigmas[:-1], candidates)
     rollout = observer_rollout(trace.latents[0], sigmas, candidates)
-    weights = candidate_weights(estimates, candidates)
-    observer_weights = np.stack([posterior for _, posterior in observed])
+    weights, distances = hull_coordinates(trace.cond_estimates, candidates, still)
+    final_weights, final_distance = hull_coordinates(trace.latents[-1], candidates, still)
     return Reading(
         signal_to_noise=signal_to_noise(sigmas[:-1], separation(candidates, still)),
-        knowledge=np.asarray(knowledge(estimates, candidates, still)),
+        knowledge=np.asarray(distances),
         weights=weights,
         multiplicity=np.asarray(multiplicity(weights)),
         observer_weights=observer_weights,
-        observer_knowledge=np.asarray(knowledge(torch.stack([x for x, _ in observed]), candidates, still)),
+        observer_knowledge=np.asarray(knowledge(beliefs, candidates, still)),
         observer_multiplicity=np.asarray(multiplicity(observer_weights)),
         rollout_weights=rollout.weights,
         rollout_multiplicity=np.asarray(multiplicity(rollout.weights)),
-        final_knowledge=float(knowledge(result, candidates, still)),
-        final_weights=candidate_weights(result, candidates),
+        final_knowledge=float(final_distance),
+        final_weights=final_weights,
     )

@@ -9,7 +9,7 @@ Only files of our own layout are ever replaced or removed.  Every file is writte
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +66,7 @@ class Writer:
         """Write what was run; in the command, the output folder is called DIR and stays exact under `volatile`."""
         facts = {
             **self.identity.facts(),
-            "command": [_without(str(self.folder), word) for word in manifest.command],
+            "command": list(_without(str(self.folder), manifest.command)),
             "seeds": manifest.seeds,
             "sigmas": manifest.sigmas,
             "versions": manifest.versions,
@@ -162,7 +162,11 @@ def _few(names: Sequence[str]) -> str:
     return "; ".join(names[:3]) + ("; …" if len(names) > 3 else "")
 
 
-def _without(folder: str, word: str) -> str:
-    """Call the output folder DIR, whether it stands alone or behind an option's equals sign."""
-    option, _, value = word.rpartition("=")
-    return (f"{option}=DIR" if option else "DIR") if value.rstrip("/") == folder.rstrip("/") else word
+def _without(folder: str, words: Sequence[str]) -> Iterator[str]:
+    """Call the output folder DIR behind its option, with an equals sign or without; no other word."""
+    before = ""
+    for word in words:
+        option, _, value = word.rpartition("=")
+        ours = value.rstrip("/") == folder.rstrip("/") and (option or before).startswith("--")
+        yield (f"{option}=DIR" if option else "DIR") if ours else word
+        before = word

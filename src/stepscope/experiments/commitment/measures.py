@@ -14,7 +14,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Float64
 
 from stepscope.analysis import (
@@ -23,8 +22,8 @@ from stepscope.analysis import (
     candidate_weights,
     commitment_by_frame,
     commitment_step,
+    hull_coordinates,
     ideal_observer,
-    knowledge,
     knowledge_step,
     multiplicity,
     observer_rollout,
@@ -82,12 +81,12 @@ def _puzzle(traces: Sequence[Trace], readings: Sequence[Reading], runs: Sequence
 def _run(trace: Trace, reading: Reading, solutions: Solutions, foreign: Solutions | None, scene: Scene | None) -> Facts:
     """What one run says."""
     candidates, sigmas = solutions.candidates, trace.sigmas
-    seen = [ideal_observer(x, s, candidates)[0] for x, s in zip(trace.latents[:-1], sigmas[:-1], strict=True)]
+    seen, _ = ideal_observer(trace.latents[:-1], sigmas[:-1], candidates)
     rollout = observer_rollout(trace.latents[0], sigmas, candidates).clean_estimates
     chosen = int(reading.weights[-1].argmax())
     return {
         MODEL: _curves(trace.cond_estimates, solutions, chosen),
-        STATE: _curves(torch.stack(seen), solutions, chosen) | {"posterior": reading.observer_multiplicity.tolist()},
+        STATE: _curves(seen, solutions, chosen) | {"posterior": reading.observer_multiplicity.tolist()},
         ROLLOUT: _curves(rollout, solutions),
         "final": _curves(trace.latents[-1:], solutions),
         "frames": list(commitment_by_frame(trace.cond_estimates, candidates).items()),
@@ -104,8 +103,8 @@ def _run(trace: Trace, reading: Reading, solutions: Solutions, foreign: Solution
 def _curves(estimates: LatentsBatch, solutions: Solutions, chosen: int | None = None) -> Facts:
     """Knowledge and choice of clean estimates; `choice` is the weight of the chosen candidate, by default the last."""
     candidates, still = solutions.candidates, solutions.still
-    weights = candidate_weights(estimates, candidates)
-    distances = np.asarray(knowledge(estimates, candidates, still))
+    weights, found = hull_coordinates(estimates, candidates, still)
+    distances = np.asarray(found)
     return {
         "knowledge": distances.tolist(),
         "choice": weights[:, int(weights[-1].argmax()) if chosen is None else chosen].tolist(),

@@ -27,7 +27,6 @@ Run = Mapping[str, Any]
 
 _SEED = 0
 _SHARE = (0.0, 1.0)
-_CURVES = ("knowledge", "choice", "multiplicity")
 
 
 def summarise(findings: Sequence[Finding], sigmas: Sequence[float]) -> dict[str, Any]:
@@ -75,16 +74,23 @@ def _clock(findings: Sequence[Finding], sigmas: Sequence[float]) -> dict[str, An
 
 
 def _curves(findings: Sequence[Finding], several: Sequence[Finding], who: str) -> dict[str, Any]:
-    return {name: _band(findings if name == "knowledge" else several, who, name) for name in _CURVES}
+    """Mean and band of each curve; R has no bound above, and the others are about puzzles with several solutions."""
+    most = max((finding.puzzle["num_solutions"] for finding in several), default=1)
+    return {
+        "knowledge": _band(findings, who, "knowledge", (0.0, np.inf)),
+        "choice": _band(several, who, "choice", _SHARE),
+        "multiplicity": _band(several, who, "multiplicity", (1.0, most)),
+    }
 
 
-def _band(findings: Sequence[Finding], who: str, name: str) -> dict[str, Any] | None:
-    """Mean and band of a curve; no band with one puzzle, nothing with none."""
+def _band(findings: Sequence[Finding], who: str, name: str, within: tuple[float, float | int]) -> dict[str, Any] | None:
+    """Mean and band of a curve, within what its values may be; no band with one puzzle, nothing with none."""
     curves = [run[who][name] for _, run in _runs(findings)]
     if len(findings) < 2:
         return {"mean": np.mean(curves, axis=0).tolist(), "low": None, "high": None} if curves else None
-    band = mean_band(curves, _SEED, [puzzle for puzzle, _ in _runs(findings)])
-    return {name: ends.tolist() for name, ends in band._asdict().items()}
+    mean, *ends = mean_band(curves, _SEED, [puzzle for puzzle, _ in _runs(findings)])
+    low, high = (np.clip(end, *within).tolist() for end in ends)
+    return {"mean": mean.tolist(), "low": low, "high": high}
 
 
 def _interval(

@@ -78,10 +78,8 @@ def _run(
     """The facts of one run, and its cells."""
     steps, sigmas = _steps(branches), branches["clean"].sigmas.tolist()
     outcomes = {name: _outcome(trace, puzzle, task) for name, trace in branches.items()}
-    curves = {
-        name: propagation.compare(branches["clean"], branches[name], puzzle.solutions.still, layers, first)
-        for name, first in [*((name_of(step), step) for step in steps), (NULL, 0)]
-    }
+    others = {name: (branches[name], first) for name, first in [*((name_of(step), step) for step in steps), (NULL, 0)]}
+    curves = propagation.compare(branches["clean"], others, puzzle.solutions.still, layers)
     cells = [*_cells(outcomes["clean"], "clean"), *_cells(outcomes[NULL], NULL), *propagation.cells(curves[NULL], NULL)]
     for step in steps:
         name = name_of(step)
