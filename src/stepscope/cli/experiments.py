@@ -23,7 +23,7 @@ def _described(name: str, experiment: Any) -> dict[str, Any]:
 
 
 def _lines(described: Mapping[str, Any]) -> Iterator[str]:
-    yield f"{described['name']:16} {', '.join(described['emits'])}"
+    yield f"{described['name']:16} {', '.join(described['emits']) or 'tests no claim'}"
     if described["options"]:
         choices = (f"--{key.replace('_', '-')} {_word(value)}" for key, value in described["options"].items())
         yield f"{'':16} {'  '.join(choices)}"
