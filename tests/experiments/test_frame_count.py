@@ -9,7 +9,8 @@ from models.tiny import pipeline
 from stepscope.errors import BadInputError
 from stepscope.executors import Finding
 from stepscope.experiments.evidence import emit
-from stepscope.experiments.frame_count import FrameCount, evidence
+from stepscope.experiments.frame_count import FrameCount
+from stepscope.experiments.frame_count.experiment import evidence
 from stepscope.experiments.frame_count.measures import coherent
 from stepscope.experiments.frame_count.summary import summarise
 from stepscope.figures import frame_count as figure
