@@ -1,5 +1,7 @@
 """The page in a real browser: it becomes ready, obeys keys, complains of nothing, and can be photographed."""
 
+import subprocess
+
 import pytest
 import synthetic
 from devtools import EXECUTABLE, Chromium
@@ -28,6 +30,13 @@ def pages(tmp_path_factory):
     for name, record in kinds.items():
         paths[name].write_bytes(render(record))
     return paths
+
+
+@pytest.mark.parametrize("kind", ["maze", "own"])
+def test_a_page_is_drawn_when_it_has_loaded(pages, kind, tmp_path):
+    argv = [EXECUTABLE, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path}", "--dump-dom"]
+    done = subprocess.run([*argv, pages[kind].as_uri()], capture_output=True, text=True, check=True)
+    assert 'data-ready=""' in done.stdout
 
 
 def state(browser):

@@ -1,11 +1,15 @@
 // one sheet a step, cut into frames; all frames of a step laid over each other
 
 const images = new Map();
-async function load(uri) {
+/* By the image's own event and not decode(): the window's load event waits for it, so at load the page is drawn. */
+function load(uri) {
   if (!images.has(uri)) {
-    const image = new Image();
-    image.src = uri;
-    images.set(uri, image.decode().then(() => image));
+    images.set(uri, new Promise((done, failed) => {
+      const image = new Image();
+      image.onload = () => done(image);
+      image.onerror = failed;
+      image.src = uri;
+    }));
   }
   return images.get(uri);
 }
