@@ -41,6 +41,7 @@ def assemble(args: argparse.Namespace) -> None:
     for part in ("transformer", "vae"):
         _halve(args.out / part / "diffusion_pytorch_model.safetensors", origin)
     _name_tokenizer(args.out)
+    _forget_where(args.out / "vae" / "config.json")
     for file in args.out.rglob("*"):
         file.chmod(0o755 if file.is_dir() else 0o644)
     (args.out / "card.json").write_text(json.dumps(card(args), indent=1) + "\n")
@@ -50,6 +51,12 @@ def _name_tokenizer(folder: Path) -> None:
     """Name the tokenizer's class as transformers 4 and 5 both know it."""
     for file in (folder / "model_index.json", folder / "tokenizer" / "tokenizer_config.json"):
         file.write_text(file.read_text().replace("TokenizersBackend", "PreTrainedTokenizerFast"))
+
+
+def _forget_where(config: Path) -> None:
+    """Leave out the folder that the codec was trained in, which diffusers notes."""
+    kept = {name: value for name, value in json.loads(config.read_text()).items() if name != "_name_or_path"}
+    config.write_text(json.dumps(kept, indent=2) + "\n")
 
 
 def card(args: argparse.Namespace) -> dict:

@@ -5,7 +5,8 @@
 Noise levels follow the grid on which the model will be sampled (s = a u / (1 + (a - 1) u)), with a share drawn near
 pure noise, where the puzzle has to be solved from its picture alone.  One prompt in ten is dropped.  Three in four
 batches have 17 frames, the others 5, 9 or 13.  Muon on the matrices of the blocks, AdamW on the rest; the learning
-rates fall to zero with the time that is left, over as many sessions as the run takes.
+rates fall to zero with the time that is left, over as many sessions as the run takes.  On several GPUs a batch is that
+of one of them (see `company`).
 """
 
 import copy
@@ -20,6 +21,7 @@ from diffusers import WanTransformer3DModel
 
 import transformer as net
 from bank import Bank, network_input
+from company import Company
 from muon import Muon
 
 MATRIX_LR = 0.02
@@ -48,6 +50,7 @@ class Trainer:
     matrix_lr: float = MATRIX_LR
     other_lr: float = OTHER_LR
     use_muon: bool = True
+    company: Company = field(default_factory=Company)
     ema: dict[str, torch.Tensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -59,7 +62,12 @@ class Trainer:
             [p for _, p in named if id(p) not in chosen], lr=0.0, betas=(0.9, 0.97), weight_decay=0.0
         )
         self.ema = {n: p.detach().clone() for n, p in named}
-        self.generator = torch.Generator(self.device).manual_seed(self.step + 17)
+        self.generator = torch.Generator(self.device)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Seed what is drawn from here on: puzzles and noise for each trainer, lengths for all."""
+        self.generator.manual_seed(self.step + 17 + 1_000_003 * self.company.rank)
         self.rng = np.random.default_rng(self.step + 17)
 
     def sigmas(self, count: int) -> torch.Tensor:
@@ -95,6 +103,7 @@ class Trainer:
     def update(self, share: float) -> None:
         """One optimizer step; `share` of the whole training is over."""
         rate = min(1.0, (self.step + 1) / 100) * min(1.0, (1 - share) / FALL)
+        self.company.average([p.grad for p in self.model.parameters() if p.grad is not None])
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
         self.muon.step(self.matrix_lr * rate)
         for group in self.adam.param_groups:
@@ -111,7 +120,7 @@ class Trainer:
         """Train for some seconds of a run that takes `total` in all."""
         began, shown = time.time(), []
         others = [n for n in self.banks if n != 17]
-        while (now := time.time() - began) < seconds:
+        while (now := self.company.agreed(time.time() - began)) < seconds:
             rare = others and self.rng.random() < 0.25
             num_frames = int(self.rng.choice(others)) if rare else 17
             loss, each, sigma = self.loss(num_frames, net.block if rare else self.run_block)
@@ -122,7 +131,7 @@ class Trainer:
             if self.step % report_every == 0 and shown:
                 self._report(shown, self.spent + now)
                 shown = []
-        self.spent += time.time() - began
+        self.spent += now
 
     def _report(self, shown: list[tuple[torch.Tensor, torch.Tensor]], seconds: float) -> None:
         each, sigma = (torch.cat(column) for column in zip(*shown, strict=True))
@@ -151,5 +160,4 @@ class Trainer:
             self.adam.load_state_dict(state["adam"])
             self.muon.memory = {shape: value.to(self.device) for shape, value in state["muon"].items()}
         self.step, self.spent = state["step"], state["spent"]
-        self.generator.manual_seed(self.step + 17)
-        self.rng = np.random.default_rng(self.step + 17)
+        self._begin()

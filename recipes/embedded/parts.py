@@ -19,10 +19,11 @@ from clips import LEAST_FRAMES, Clips, draw_clip
 from mixtures import MIXTURES
 from puzzles import TASKS, Puzzles, draw_painted
 
-__all__ = ["FRAME_COUNTS", "Drawing", "Job", "Part", "draw_part", "jobs_of"]
+__all__ = ["FRAME_COUNTS", "Drawing", "Job", "Part", "Share", "draw_part", "jobs_of"]
 
 FRAME_COUNTS = {17: 1.0, 13: 0.06, 9: 0.06, 5: 0.06}  # puzzles of each length, in units of the whole count
 PART = 1000
+Share = tuple[int, int]  # which of how many
 
 
 @dataclass
@@ -55,13 +56,15 @@ class Job:
         return self.folder / name
 
 
-def jobs_of(folder: Path, count: int, seed: int, edition: int) -> list[Job]:
-    """All parts of a training set of about `count` puzzles; the few short ones first."""
-    jobs = []
-    for num_frames, share in sorted(FRAME_COUNTS.items()):
-        total = max(int(count * share), 1)
-        sizes = [min(PART, total - start) for start in range(0, total, PART)]
-        jobs += [Job(edition, seed, number, size, num_frames, folder) for number, size in enumerate(sizes)]
+def jobs_of(folder: Path, count: int, seed: int, edition: int, share: Share = (0, 1)) -> list[Job]:
+    """The parts of a training set of about `count` puzzles that fall to one of several trainers; short clips first."""
+    jobs, (rank, trainers) = [], share
+    for num_frames, portion in sorted(FRAME_COUNTS.items()):
+        total = max(int(count * portion), trainers)
+        most = min(PART, total // trainers)  # so that each trainer has some of every length
+        sizes = [min(most, total - start) for start in range(0, total, most)]
+        numbered = list(enumerate(sizes))[rank::trainers]
+        jobs += [Job(edition, seed, number, size, num_frames, folder) for number, size in numbered]
     return jobs
 
 
@@ -98,10 +101,10 @@ def _step_back() -> None:
 class Drawing:
     """Parts being drawn; iterate over them once."""
 
-    def __init__(self, folder: Path, count: int, seed: int, edition: int, workers: int) -> None:
+    def __init__(self, folder: Path, count: int, seed: int, edition: int, workers: int, share: Share = (0, 1)) -> None:
         """Start to draw."""
         folder.mkdir(parents=True, exist_ok=True)
-        self.jobs = jobs_of(folder, count, seed, edition)
+        self.jobs = jobs_of(folder, count, seed, edition, share)
         self.pool = ProcessPoolExecutor(workers, initializer=_step_back)
         self.kept: list[Future[None]] = [self.pool.submit(_keep, job) for job in self.jobs]
 

@@ -8,7 +8,8 @@
 # The held-out puzzles and the training puzzles are drawn on the CPU while the transformer compiles; training writes its
 # weights every two minutes, measuring its rows every 15 seconds.  Killed at any point, the same command goes on, also
 # with only OUT left.  Settings by environment: SESSION (seconds of training after which this call stops), PUZZLES,
-# BATCH, RATE, COUNT, EVAL_BATCH, WORKERS, DEVICE, COMPILE (empty: none), START with LAYERS, CODEC, PYTHON.
+# GPUS (that train together), BATCH (of each), RATE, COUNT, EVAL_BATCH, WORKERS, DEVICE, COMPILE (empty: none), START
+# with LAYERS, CODEC, PYTHON.
 set -euo pipefail
 
 out=$(realpath -m "$1") seconds=$2 work=$(realpath -m "${3:-/tmp/embedded-2}")
@@ -29,7 +30,7 @@ trap 'kill $(jobs -p) 2>/dev/null || true' EXIT
 # What a killed run of this script has left behind must not train beside this one.
 for file in "$work"/*.pid; do
     pid=$(cat "$file" 2>/dev/null) || continue
-    ! grep -qsE 'train\.py|evaluate\.py' "/proc/$pid/cmdline" || kill -9 "$pid"
+    ! grep -qsE 'train\.py|evaluate\.py' "/proc/$pid/cmdline" || { pkill -9 -P "$pid"; kill -9 "$pid"; }
 done
 run() { # NAME COMMAND…: in the background, its process known to the next call
     local name=$1
@@ -47,7 +48,9 @@ if [ ! -e "$work/eval/puzzles.json" ]; then
 fi
 
 say "training for $seconds s"
-run train "$python" train.py denoiser --out "$out" --work "$work" --codec "$codec" --start "$start" --edition 2 \
+trainers=("$python")
+[ "${GPUS:-1}" = 1 ] || trainers+=(-m torch.distributed.run --standalone --nproc-per-node "$GPUS" --)
+run train "${trainers[@]}" train.py denoiser --out "$out" --work "$work" --codec "$codec" --start "$start" --edition 2 \
     --resume --puzzles "${PUZZLES:-250000}" --batch "${BATCH:-256}" --rate "${RATE:-0.6}" --save-every 120 \
     --seconds "${SESSION:-$seconds}" --total "$seconds" "${device[@]}" "${compile[@]}"
 wait $!
@@ -58,6 +61,7 @@ if ! "$python" -c 'import json, sys; p = json.load(open(sys.argv[1])); sys.exit(
     exit 0
 fi
 
+touch "$out/trained"
 say "measuring"
 run sample "$python" evaluate.py sample --work "$work/eval" --codec "$codec" --weights "$out/averaged" \
     --out "$out/rows.npz" --batch "${EVAL_BATCH:-250}" "${device[@]}" "${compile[@]}" "${layers[@]}"

@@ -3,6 +3,7 @@
     python train.py codec    --out DIR --seconds 280                             (again with --codec DIR to go on)
     python train.py denoiser --out DIR --codec DIR --seconds 450 --total 900     (again with --resume to go on)
     python train.py denoiser --out DIR --codec DIR --edition 2 --start DIR …     (from the weights of another edition)
+    torchrun --standalone --nproc-per-node 2 -- train.py denoiser …               (on two GPUs)
 
 Checkpoints are written while it trains; a killed run loses at most `--save-every` seconds.  The denoiser draws its own
 puzzles while it compiles (`python train.py draw` draws them beforehand).
@@ -30,6 +31,7 @@ import prompts
 import puzzles
 import transformer as net
 import whole
+from company import Company
 from denoiser import MATRIX_LR, OTHER_LR, Trainer
 
 
@@ -94,9 +96,9 @@ def _report_delta(vae: AutoencoderKLWan, device: torch.device) -> None:
         print(f"||Delta|| size {size}: mean {delta.mean():.1f} min {delta.min():.1f} max {delta.max():.1f}", flush=True)
 
 
-def start_drawing(args: argparse.Namespace, workers: int) -> parts.Drawing:
+def start_drawing(args: argparse.Namespace, workers: int, share: parts.Share = (0, 1)) -> parts.Drawing:
     """The training puzzles of an edition, being drawn."""
-    return parts.Drawing(args.work / "parts", args.puzzles, args.seed, args.edition, workers)
+    return parts.Drawing(args.work / "parts", args.puzzles, args.seed, args.edition, workers, share)
 
 
 def make_banks(drawing: parts.Drawing, vae: AutoencoderKLWan, device: torch.device) -> dict[int, latent_bank.Bank]:
@@ -112,7 +114,7 @@ def make_banks(drawing: parts.Drawing, vae: AutoencoderKLWan, device: torch.devi
     return joined
 
 
-def build_trainer(args: argparse.Namespace, device: torch.device, state: dict | None) -> Trainer:
+def build_trainer(args: argparse.Namespace, device: torch.device, state: dict | None, company: Company) -> Trainer:
     """The trainer, its blocks compiled against an empty bank."""
     if args.start:
         model = WanTransformer3DModel.from_pretrained(args.start, torch_dtype=torch.float32)
@@ -122,22 +124,25 @@ def build_trainer(args: argparse.Namespace, device: torch.device, state: dict | 
     trainer = Trainer(
         model.to(device).train(), {17: latent_bank.Bank.blank(args.batch, 17, device)}, text, bias, args.shift, device,
         args.batch, torch.compile(net.block) if args.compile else net.block, matrix_lr=MATRIX_LR * args.rate,
-        other_lr=OTHER_LR * args.rate, use_muon=not args.adam,
+        other_lr=OTHER_LR * args.rate, use_muon=not args.adam, company=company,
     )  # fmt: skip
     if state:
         trainer.resume(state)
     return trainer
 
 
-def train_denoiser(args: argparse.Namespace, device: torch.device, workers: int) -> None:
+def train_denoiser(args: argparse.Namespace, workers: int) -> None:
     """Train the transformer for a while and save its averaged weights."""
     state, total = _stored(args) if args.resume else None, args.total or args.seconds
     if state and state["spent"] >= total:
-        checkpoint(build_trainer(args, device, state), args)
+        checkpoint(build_trainer(args, torch.device(args.device), state, Company()), args)
         return
-    drawing = start_drawing(args, workers)  # before anything touches the GPU, since it forks
+    called = Company.called()
+    # before anything touches the GPU, since it forks
+    drawing = start_drawing(args, max(workers // called.size, 1), called.share)
+    company, device = called.met(args.device), torch.device(args.device)
     vae = AutoencoderKLWan.from_pretrained(args.codec, torch_dtype=torch.float32).to(device).eval()
-    trainer, began = build_trainer(args, device, state), time.time()
+    trainer, began = build_trainer(args, device, state, company), time.time()
     if args.compile:
         whole.fuse()
     trainer.loss(17, trainer.run_block)[0].backward()
@@ -152,11 +157,13 @@ def train_denoiser(args: argparse.Namespace, device: torch.device, workers: int)
 
 def checkpoint(trainer: Trainer, args: argparse.Namespace) -> None:
     """Write the averaged and the last weights to be carried, and the full state beside the work."""
+    if trainer.company.rank:
+        return
     save_weights(trainer.averaged().state_dict(), args.out / "averaged")
     save_weights(trainer.model.state_dict(), args.out / "last")
     progress = {
         "edition": args.edition, "step": trainer.step, "spent": trainer.spent, "total": args.total or args.seconds,
-        "puzzles": args.puzzles, "batch": args.batch, "rate": args.rate,
+        "puzzles": args.puzzles, "batch": args.batch * trainer.company.size, "rate": args.rate,
     }  # fmt: skip
     (args.out / "progress.json").write_text(json.dumps(progress))
     torch.save(trainer.state(), args.work / "state.part")
@@ -205,7 +212,6 @@ def load_weights(stem: Path) -> dict[str, torch.Tensor]:
 
 if __name__ == "__main__":
     args = parse()
-    device = torch.device(args.device)
     torch.set_float32_matmul_precision("high")
     args.out.mkdir(parents=True, exist_ok=True)
     args.work.mkdir(parents=True, exist_ok=True)
@@ -213,6 +219,6 @@ if __name__ == "__main__":
     if args.stage == "draw":
         start_drawing(args, workers).finish()
     elif args.stage == "codec":
-        train_codec(args, device, workers)
+        train_codec(args, torch.device(args.device), workers)
     else:
-        train_denoiser(args, device, workers)
+        train_denoiser(args, workers)

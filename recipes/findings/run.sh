@@ -5,7 +5,8 @@
 #   SECONDS  after which nothing new is begun, and what is running is stopped; what is finished is packed all the same
 #
 # Settings by environment: MODEL (embedded), DEVICE (cuda), N (512 puzzles) and M (256, for layers), STEPS (20),
-# CHUNK (rows in a model call), RESULTS (../../results), PAGE (../../docs/findings.md), PYTHON.
+# CHUNK (rows in a model call), ONLY (names of some findings, to spread them over processes), RESULTS (../../results),
+# PAGE (../../docs/findings.md), PYTHON.
 # Model calls behind each line are those of N = 512 and M = 256 with 20 steps and guidance 1, as `--dry-run` counts them.
 set -uo pipefail
 
@@ -19,6 +20,7 @@ mkdir -p "$runs"
 find_out() { # NAME EXPERIMENT TASK PUZZLES OPTIONS…
     local name=$1 experiment=$2 task=$3 count=$4 left=$((end - $(date +%s)))
     shift 4
+    [[ -z ${ONLY:-} || " $ONLY " == *" $name "* ]] || return 0
     [ "$left" -gt 5 ] || { echo "== $name: no time left"; return; }
     echo "== $(date +%T) $name"
     timeout "$left" "$python" -m stepscope run "$experiment" "${MODEL:-embedded}" --task "$task" --samples "$count" \

@@ -230,16 +230,15 @@ def test_the_chain_from_puzzles_to_results_may_be_killed_anywhere(monkeypatch, t
     import results
     import train
 
-    device = torch.device("cpu")
     args = training_arguments(monkeypatch, tmp_path, tiny_codec, "--seconds", "0.01", "--total", "9")
-    train.train_denoiser(args, device, 1)
+    train.train_denoiser(args, 1)
     progress = json.loads((tmp_path / "out" / "progress.json").read_text())
     assert progress["edition"] == 2
     assert progress["step"] >= 1
     for file in (tmp_path / "out").iterdir():
         file.unlink()  # another call on the same machine finds its folder empty
     args = training_arguments(monkeypatch, tmp_path, tiny_codec, "--total", str(progress["spent"]))
-    train.train_denoiser(args, device, 1)
+    train.train_denoiser(args, 1)
     assert json.loads((tmp_path / "out" / "progress.json").read_text())["step"] == progress["step"]
     assert load_file(tmp_path / "out" / "averaged-0.safetensors")
 

@@ -181,3 +181,50 @@ def test_strategies_choose_as_their_verifiers_say():
     gain = told["prune-3@2", "multiplicity"]["gain"]
     assert gain["value"] == 0.75
     assert -1 <= gain["ci95"][0] < 0.75 < gain["ci95"][1] <= 1
+
+
+def test_a_video_that_nobody_can_read_is_neither_right_nor_wrong():
+    import cells
+    from bench import Desk
+
+    row = cells.draw_row((next(cell for cell in cells.CELLS if cell[0] == "maze-5"), 1_000_000))
+    desk, sample = Desk(1, 1, 3), cells.sample_of(row)
+    desk.lay(((0, 0), row))
+    desk.videos[0, 1, 0], desk.videos[0, 2, 0] = sample.still, sample.solutions[0]  # the first stays black
+    success, progress, _ = zip(*desk.judge(((0, 0), row)), strict=True)
+    np.testing.assert_array_equal(success, [np.nan, 0, 1])
+    assert progress[0] == 0 < progress[2]
+
+
+def test_what_could_not_be_scored_is_left_out_of_the_student_s_rates_and_counted(capsys):
+    from bench import unscored
+    from student_results import _cell, table
+
+    nan = np.nan
+    rows = {
+        "cell": np.array(["maze-5"] * 4), "puzzle": np.arange(4), "names": np.array(["teacher-1", "student-1"]),
+        "success": np.array([[1, 1], [1, nan], [0, 1], [nan, nan]]),
+    }  # fmt: skip
+    cell = _cell("maze-5", rows, rows["names"].tolist())
+    assert {name: (rate["rate"], rate["n"]) for name, rate in cell["rates"].items()} == {
+        "teacher-1": (2 / 3, 3), "student-1": (1, 2),
+    }  # fmt: skip
+    assert (cell["kept"]["1"]["value"], cell["kept"]["1"]["n"], cell["n"]) == (0.5, 2, 4)
+    assert unscored(rows) == {"teacher-1": 1, "student-1": 2}
+    table(rows)
+    assert "unscored, left out: {'teacher-1': 1, 'student-1': 2}" in capsys.readouterr().out
+    blind = _cell("maze-5", {**rows, "success": np.full((4, 2), nan)}, rows["names"].tolist())
+    assert blind["rates"]["student-1"] == {"rate": None, "ci95": None, "n": 0}
+    assert blind["kept"]["1"]["value"] is None
+
+
+def test_no_strategy_is_judged_by_what_could_not_be_scored():
+    from frontier_results import entries
+
+    rows = columns(frontier(), np.array([True, True, True, False]))
+    rows["success"] = rows["success"].astype(float)
+    rows["success"][0, frontier().names.index("pool-2-1")] = np.nan
+    told = {(entry["strategy"], entry["verifier"]): entry for entry in entries(rows, frontier())}
+    pruned, oracle = told["prune-3@2", "multiplicity"], told["best-of-3@2", "oracle"]
+    assert (pruned["n"], pruned["success"]["value"]) == (3, pytest.approx(2 / 3))
+    assert (oracle["n"], oracle["success"]["value"]) == (4, 0.5), "it takes another video"
