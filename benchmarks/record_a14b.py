@@ -95,7 +95,7 @@ def built(kind: Any, config: Any, device: torch.device, number: torch.dtype) -> 
 def pipeline(device: torch.device, tiny: bool) -> WanImageToVideoPipeline:
     """The stock pipeline; the same seed draws the same weights."""
     torch.manual_seed(0)
-    parts = configuration(A14B).parts
+    parts = configuration(A14B).release.parts
     number = torch.float32 if device.type == "cpu" else torch.bfloat16
     expert = TINY_EXPERT if tiny else parts["transformer"].config
     words = Tokenizer(models.WordLevel({"<pad>": 0, "</s>": 1, "<unk>": 2}, unk_token="<unk>"))
