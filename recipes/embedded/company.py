@@ -2,8 +2,8 @@
 
     gradient = mean over trainers,   clock = the first one's
 
-`torchrun --standalone --nproc-per-node 2 -- train.py denoiser …` starts two.  Cost: one all-reduce of the gradient a step
-(48 MB for the bundled model), and a word about the time by a channel of the CPU, so that no GPU has to wait for it.
+`torchrun --standalone --nproc-per-node 2 -- train.py denoiser …` starts two.  Cost: one all-reduce of the gradient a
+step (48 MB for the bundled model), and a word about the time by a channel of the CPU, so that no GPU waits for it.
 """
 
 import os

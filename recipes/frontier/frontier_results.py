@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from pyarrow import parquet
 
-from bench import Columns
+from bench import Columns, unscored
 from menu import Ensemble, Frontier, controls
 from outcomes import MOVED, Strategy, strategies
 from stepscope import analysis, store
@@ -58,17 +58,18 @@ def entries(rows: Columns, frontier: Frontier) -> list[dict[str, Any]]:
 
 
 def _entry(strategy: Strategy, singles: Mapping[int, np.ndarray], puzzles: np.ndarray) -> dict[str, Any]:
-    said = ~np.isnan(strategy.success)
-    success, puzzles = strategy.success[said], puzzles[said]
+    """Of the puzzles where there is something to compare: the verifier spoke, and all videos were scored."""
+    equal, same = singles[max(count for count in singles if count <= strategy.calls)], singles[strategy.num_steps]
+    said = ~np.isnan(strategy.success + equal + same)
+    success, equal, same, puzzles = strategy.success[said], equal[said], same[said], puzzles[said]
     entry = {
         "strategy": strategy.name, "family": strategy.family, "verifier": strategy.verifier,
         "num_steps": strategy.num_steps, "calls": strategy.calls, "n": len(success), "p": None, "p_holm": None,
         "gain": None, "same_steps": None, "success": _number(success, puzzles, (0, 1)),
     }  # fmt: skip
     if strategy.family != "single" and len(set(puzzles.tolist())) > 1:
-        equal = singles[max(count for count in singles if count <= strategy.calls)][said]
         entry["gain"] = _number(success - equal, puzzles, (-1, 1))
-        entry["same_steps"] = _number(success - singles[strategy.num_steps][said], puzzles, (-1, 1))
+        entry["same_steps"] = _number(success - same, puzzles, (-1, 1))
         entry["p"] = analysis.paired_bootstrap(success, equal, SEED, puzzles)[3]
     return entry
 
@@ -85,6 +86,7 @@ def table(rows: Columns, frontier: Frontier) -> None:
     told(entries(rows, frontier))
     for line in _by_cell(rows, frontier):
         print("  ".join(line), flush=True)
+    print(f"unscored, left out: {unscored(rows) or 'none'}", flush=True)
 
 
 def told(found: Sequence[Mapping[str, Any]]) -> None:
@@ -126,7 +128,8 @@ def write(rows: Columns, frontier: Frontier, args: argparse.Namespace) -> None:
     found = entries(rows, frontier)
     document = {
         "weights_hash": frontier.weights_hash, "frozen": frontier.to_json(), "sha256": frontier.digest,
-        "n": len(rows["index"]), "strategies": found, **_merging(rows, frontier, folder_card(args.model).shift),
+        "n": len(rows["index"]), "unscored": unscored(rows), "strategies": found,
+        **_merging(rows, frontier, folder_card(args.model).shift),
         "device": str(rows["device"]),
         "command": "python recipes/frontier/frontier.py choose, then test",
     }  # fmt: skip
@@ -148,17 +151,18 @@ def _tidy(rows: Columns, frontier: Frontier) -> Any:
         ensemble = frontier.ensembles.get(name)
         steps = ensemble.num_steps if ensemble else int(name.split("-")[1])
         for i in range(len(rows["index"])):
+            right = float(rows["success"][i, at])
             yield store.Row(
                 run=f"frontier {rows['cell'][i]}", task=str(rows["task"][i]), sample=int(rows["seed"][i]), branch=name,
                 strategy="ensemble" if ensemble else "single", num_steps=steps, schedule="paper", guidance=1.0,
-                weights_hash=frontier.weights_hash, metric="success", value=float(rows["success"][i, at]),
+                weights_hash=frontier.weights_hash, metric="success", value=None if np.isnan(right) else right,
             )  # fmt: skip
 
 
 def _drawn(document: Mapping[str, Any], rows: Columns, frontier: Frontier) -> dict[str, Any]:
     """What the figure of the experiment `ensemble` draws."""
     pool = [at for at, name in enumerate(rows["names"].tolist()) if name in _first_pool(frontier)]
-    between = rows["success"][:, pool].mean(axis=0).std(ddof=1)
+    between = np.nanmean(rows["success"][:, pool].astype(float), axis=0).std(ddof=1)
     metrics = {
         "n": document["n"], "pool": frontier.pool, "frontier": document["strategies"], "moved": document["moved"],
         "lever_arm": document["lever_arm"], "spread": {"between_seeds": float(between)}, "curves": document["curves"],
@@ -194,7 +198,8 @@ def _markdown(document: Mapping[str, Any], rows: Columns, frontier: Frontier) ->
         f"{document['n']:,} held-out puzzles of {len(frontier.families)} families, weights",
         f"`{document['weights_hash'][:12]}`; strategies frozen on validation puzzles (`{document['sha256'][:12]}`,",
         f"from which the seeds follow). Made on {document['device']} by `{document['command']}`. 95% intervals;",
-        "*gain*: over a single run of the same noise with as many calls; chosen strategies in bold.",
+        "*gain*: over a single run of the same noise with as many calls; chosen strategies in bold. Videos that could",
+        f"not be scored, left out: {document['unscored'] or 'none'}.",
         "",
         *_markdown_table(_lines(document["strategies"]), chosen),
         "",

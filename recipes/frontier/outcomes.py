@@ -36,7 +36,7 @@ class Strategy:
         verifier: who chose; None for nobody.
         num_steps: N.
         calls: model calls.
-        success: of each puzzle, NaN where its verifier has nothing to say.
+        success: of each puzzle, NaN where its verifier has nothing to say, or the video could not be scored.
     """
 
     name: str
@@ -137,7 +137,8 @@ def _values(rows: Columns, frontier: Frontier, verifier: str, count: int | None,
         return None if many == 2 else -rows[f"distance {key}"][:, :many, :many].sum(2)
     if verifier == "rule":
         return rows["rule"][:, at]
-    return rows["success"][:, at] + rows["progress"][:, at]
+    # Whoever knows the answer likes a video that nobody can read least.
+    return np.nan_to_num(rows["success"][:, at].astype(float), nan=-1.0) + rows["progress"][:, at]
 
 
 def _chosen(ends: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -2,9 +2,10 @@
 
     for columns in Bench(model, names, batch, workers).run(rows, answer): …
 
-`answer` turns a batch of puzzles into named videos, as latents; every one is decoded and scored.  Beside `success`
-and `progress`, columns hold `rule`, what the task's rule says without the solution (NaN where a task has none),
-`knowledge`, R of each, and whatever else `answer` says of a puzzle.
+`answer` turns a batch of puzzles into named videos, as latents; every one is decoded and scored.  Beside `success` (NaN
+for a video that no scorer can read, which is neither right nor wrong) and `progress`, columns hold `rule`, what the
+task's rule says without the solution (NaN where a task has none), `knowledge`, R of each, and whatever else `answer`
+says of a puzzle.
 """
 
 from collections import deque
@@ -25,7 +26,7 @@ from measures import hull
 from stepscope.tasks import Sample
 from stepscope.tasks import get as get_task
 
-__all__ = ["Asked", "Bench", "Columns", "Said", "drawn", "joined", "keep"]
+__all__ = ["Asked", "Bench", "Columns", "Said", "drawn", "joined", "keep", "unscored"]
 
 PLACES = 4  # batches on the desk: two being laid, one answered, one judged
 Columns = dict[str, np.ndarray]
@@ -47,7 +48,8 @@ class Desk(desks.Desk):
         rule = getattr(task, "rule", lambda *_: np.nan)
         scores = [task.score(video, sample) for video in self.videos[place, :, spot]]
         rules = [rule(video, sample) for video in self.videos[place, :, spot]]
-        return [(float(s.success or 0), s.progress, said) for s, said in zip(scores, rules, strict=True)]
+        successes = [np.nan if score.success is None else float(score.success) for score in scores]
+        return [(right, s.progress, said) for right, s, said in zip(successes, scores, rules, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ class Bench:
     @staticmethod
     def _finished(columns: Columns, verdicts: Iterator[list[tuple[float, ...]]]) -> Columns:
         success, progress, rule = np.moveaxis(np.array(list(verdicts), np.float32), -1, 0)
-        return {**columns, "success": success.astype(bool), "progress": progress, "rule": rule}
+        return {**columns, "success": success, "progress": progress, "rule": rule}
 
 
 def _jobs(index: np.ndarray, rows: list[Row], place: int) -> list[desks.Job]:
@@ -152,6 +154,12 @@ def joined(parts: Sequence[Columns], rows: Sequence[Row], names: Sequence[str]) 
 
 _OF_ROWS = ("cell", "task", "seed", "puzzle")
 _ADDED = ("names", "device", *_OF_ROWS)
+
+
+def unscored(columns: Columns) -> dict[str, int]:
+    """How many videos no scorer could read, by name; names of which all were scored are left out."""
+    counts = np.isnan(columns["success"].astype(float)).sum(axis=0)
+    return {str(name): int(count) for name, count in zip(columns["names"], counts, strict=True) if count}
 
 
 def keep(columns: Columns, file: Path) -> None:

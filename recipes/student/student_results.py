@@ -4,7 +4,8 @@
     kept                  the student's success minus its teacher's in as many steps, paired by puzzle; p by McNemar,
                           after Holm over all cells and steps
 
-Intervals: 95%, exact for rates, for differences over puzzles and within [-1, 1].
+Intervals: 95%, exact for rates, for differences over puzzles and within [-1, 1].  Videos that no scorer could read are
+left out and counted: `n` of a rate and of a difference is how many there were to count.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 from pyarrow import parquet
 
-from bench import Columns
+from bench import Columns, unscored
 from cells import CELLS, DEFAULTS
 from stepscope import analysis, store
 from stepscope.models.lora import hash_with_loras
@@ -30,8 +31,9 @@ def table(rows: Columns) -> None:
     print(f"{'cell':20} {'n':>5}", *(f"{name:>10}" for name in rows["names"]))
     for cell in dict.fromkeys(rows["cell"].tolist()):
         mine = rows["cell"] == cell
-        rates = rows["success"][mine].mean(axis=0)
-        print(f"{cell:20} {mine.sum():5}", *(f"{rate:10.3f}" for rate in rates), flush=True)
+        rates = [_rate(success, rows["puzzle"][mine]) for success in rows["success"][mine].astype(float).T]
+        print(f"{cell:20} {mine.sum():5}", *(f"{_told(each):>10}" for each in rates), flush=True)
+    print(f"unscored, left out: {unscored(rows) or 'none'}", flush=True)
 
 
 def write(rows: Columns, args: argparse.Namespace, made: Mapping[str, Any]) -> None:
@@ -44,7 +46,7 @@ def write(rows: Columns, args: argparse.Namespace, made: Mapping[str, Any]) -> N
         "weights_hash": hashes["student"], "teacher": teacher,
         **{f"success_{count}_steps": _mean(cells, f"student-{count}") for count in _counts(names)},
         **{f"teacher_success_{count}_steps": _mean(cells, f"teacher-{count}") for count in _counts(names, "teacher-")},
-        "cells": cells, "made": dict(made), "device": str(rows["device"]),
+        "unscored": unscored(rows), "cells": cells, "made": dict(made), "device": str(rows["device"]),
         "command": "python recipes/student/distil.py; python recipes/student/compare.py sample, then report",
     }  # fmt: skip
     args.summary.mkdir(parents=True, exist_ok=True)
@@ -60,9 +62,9 @@ def _counts(names: Sequence[str], who: str = "student-") -> list[int]:
 
 
 def _mean(cells: Sequence[Mapping[str, Any]], name: str) -> float | None:
-    """Mean over families at default dials; None where none of them was measured."""
+    """Mean over families at default dials; None where none of them was measured, or one could not be scored."""
     rates = [cell["rates"][name]["rate"] for cell in cells if cell["cell"] in DEFAULTS.values()]
-    return float(np.mean(rates)) if rates else None
+    return float(np.mean(rates)) if rates and None not in rates else None
 
 
 def _cell(cell: str, rows: Columns, names: Sequence[str]) -> dict[str, Any]:
@@ -79,21 +81,31 @@ def _cell(cell: str, rows: Columns, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _rate(success: np.ndarray, puzzles: np.ndarray) -> dict[str, Any]:
+    """Of the videos that were scored; without any, there is no rate."""
+    said = ~np.isnan(success)
+    success, puzzles = success[said], puzzles[said]
+    if not len(success):
+        return {"rate": None, "ci95": None, "n": 0}
     if len(set(puzzles.tolist())) == len(puzzles):
         rate, *ends = analysis.proportion(int(success.sum()), len(success))
     else:
         rate, *ends = analysis.mean_interval(success, SEED, puzzles, (0, 1))
-    return {"rate": rate, "ci95": ends}
+    return {"rate": rate, "ci95": ends, "n": len(success)}
 
 
 def _kept(student: np.ndarray, teacher: np.ndarray, puzzles: np.ndarray) -> dict[str, Any]:
+    """Over the puzzles of which both videos were scored; nothing without two."""
+    said = ~np.isnan(student - teacher)
+    student, teacher, puzzles = student[said], teacher[said], puzzles[said]
+    if len(set(puzzles.tolist())) < 2:
+        return {"value": None, "ci95": None, "p": None, "n": len(student)}
     value, *ends = analysis.mean_interval(student - teacher, SEED, puzzles, (-1, 1))
     p = analysis.paired_bootstrap(student, teacher, SEED, puzzles)[3]
-    return {"value": value, "ci95": ends, "p": p}
+    return {"value": value, "ci95": ends, "p": p, "n": len(student)}
 
 
 def _correct(cells: Sequence[Mapping[str, Any]]) -> None:
-    entries = [entry for cell in cells for entry in cell["kept"].values()]
+    entries = [entry for cell in cells for entry in cell["kept"].values() if entry["p"] is not None]
     for entry, corrected in zip(entries, analysis.holm([entry["p"] for entry in entries]), strict=True):
         entry["p_holm"] = float(corrected)
 
@@ -107,7 +119,8 @@ def _tidy(rows: Columns, names: Sequence[str], hashes: Mapping[str, str]) -> Any
                 "seed": int(rows["seed"][i]), "branch": "clean", "strategy": "single", "num_steps": int(count),
                 "schedule": "paper", "guidance": 1.0, "weights_hash": hashes[who],
             }  # fmt: skip
-            yield store.Row(**common, metric="success", value=float(rows["success"][i, at]))
+            right = float(rows["success"][i, at])
+            yield store.Row(**common, metric="success", value=None if np.isnan(right) else right)
             yield store.Row(**common, metric="knowledge", value=float(rows["knowledge"][i, at]))
 
 
@@ -120,7 +133,7 @@ def _markdown(document: Mapping[str, Any], names: Sequence[str]) -> str:
         f"{made['steps']:,} steps, {made['seconds']} s, from {made['pairs']:,} runs of its teacher. Held-out puzzles,",
         f"the same noise for all, `paper` grid. Made on {document['device']} by `{document['command']}`.",
         "Default dials in bold; 95% intervals; *kept* is student minus teacher in as many steps, `*`: p < 0.01 after",
-        "Holm.",
+        f"Holm. Videos that could not be scored, left out: {document['unscored'] or 'none'}.",
         "",
         "| cell | n | " + " | ".join(names) + " | " + " | ".join(f"kept, {count}" for count in counts) + " |",
         "|---" * (2 + len(names) + len(counts)) + "|",
@@ -131,9 +144,15 @@ def _markdown(document: Mapping[str, Any], names: Sequence[str]) -> str:
 
 def _line(cell: Mapping[str, Any], names: Sequence[str]) -> str:
     name = f"**{cell['cell']}**" if cell["cell"] in DEFAULTS.values() else cell["cell"]
-    rates = [f"{cell['rates'][each]['rate']:.3f}" for each in names]
+    rates = [_told(cell["rates"][each]) for each in names]
     kept = [
         f"{entry['value']:+.3f} [{entry['ci95'][0]:+.3f}, {entry['ci95'][1]:+.3f}]{'*' * (entry['p_holm'] < 0.01)}"
+        if entry["value"] is not None
+        else ""
         for entry in cell["kept"].values()
     ]
     return "| " + " | ".join([name, str(cell["n"]), *rates, *kept]) + " |"
+
+
+def _told(rate: Mapping[str, Any]) -> str:
+    return "unscored" if rate["rate"] is None else f"{rate['rate']:.3f}"

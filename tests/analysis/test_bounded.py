@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from stepscope.analysis import bounded_interval, mean_interval, proportion
+from stepscope.analysis import bounded_interval, mean_band, mean_interval, proportion
 from stepscope.errors import BadInputError
 
 REPETITIONS = 80
@@ -83,6 +83,28 @@ def test_puzzles_of_different_size_weigh_by_it():
 def test_the_same_each_time():
     values = np.random.default_rng(0).random(9)
     assert bounded_interval(values, (0, 1), 5) == bounded_interval(values, (0, 1), 5)
+
+
+def test_a_band_within_bounds_holds_both_its_own_and_the_interval_of_each_mean():
+    generator, puzzles = np.random.default_rng(0), np.repeat(np.arange(9), 2)
+    curves = np.column_stack([np.ones(18), generator.random((18, 3)), np.repeat(np.arange(9) % 2, 2)])
+    plain, band = mean_band(curves, 0, puzzles), mean_band(curves, 0, puzzles, (0, 1))
+    each = np.array([bounded_interval(column, (0, 1), 0, puzzles) for column in curves.T])
+    np.testing.assert_allclose(band.mean, each[:, 0])
+    np.testing.assert_allclose(band.low, np.minimum(plain.low.clip(0), each[:, 1]))
+    np.testing.assert_allclose(band.high, np.maximum(plain.high.clip(max=1), each[:, 2]))
+    assert plain.low[0] == 1 > band.low[0], "resampling cannot see beyond what came"
+
+
+def test_a_side_without_a_bound_is_that_of_the_plain_band():
+    curves = np.random.default_rng(0).exponential(size=(6, 3)) * [1, 1, 0] + [0, 0, 2]
+    plain, band = mean_band(curves, 0), mean_band(curves, 0, bounds=(0.0, np.inf))
+    np.testing.assert_array_equal(band.high, plain.high)
+    assert (band.low >= 0).all()
+    assert (band.low <= plain.low.clip(0)).all()
+    assert band.low[2] == pytest.approx(bounded_interval([2.0] * 6, (0, 9), 0)[1])
+    with pytest.raises(BadInputError, match="bounds 0 to inf"):
+        mean_band(curves - 3, 0, bounds=(0.0, np.inf))
 
 
 def test_bounds_that_do_not_hold_are_refused():

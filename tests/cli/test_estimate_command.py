@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from models.tiny import pipeline
+from models.tiny import cogvideox_pipeline, ltx_pipeline, pipeline
 from stepscope.cli import main
 
 SIZE = ["--frames", "5", "--height", "32", "--width", "32"]
@@ -41,6 +41,14 @@ def test_offload_takes_less(said, folder):
         json.loads(said(folder, *SIZE, "--offload", kind, "--json"))["peak_bytes"] for kind in ("none", "model")
     )
     assert model < none
+
+
+@pytest.mark.parametrize("made", [ltx_pipeline, cogvideox_pipeline])
+def test_every_family(said, tmp_path, made):
+    made().save_pretrained(tmp_path)
+    out = said(str(tmp_path), "--frames", "9", *SIZE[2:], "--steps", "3", "--guidance", "1")
+    assert "model calls  3, of " in out
+    assert "decode in tiles" in out
 
 
 def test_a_timed_step(said, folder):

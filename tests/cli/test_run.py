@@ -76,8 +76,11 @@ def test_json_is_one_object_and_the_result_is_kept(command, tmp_path, capsys):
 def test_another_run_is_refused_unless_it_is_overwritten(command, tmp_path, capsys):
     out = ["--out", str(tmp_path / "out")]
     assert main([*command, *out]) == 0
+    capsys.readouterr()
     assert main([*command, "--shift", "2", *out]) == 2
-    assert "another run" in capsys.readouterr().err
+    captured = capsys.readouterr()
+    assert "another run" in captured.err
+    assert captured.out == "", "it is refused before anything is promised"
     assert main([*command, "--shift", "2", "--overwrite", *out]) == 0
 
 
@@ -104,6 +107,15 @@ def test_mistakes_are_told_in_one_line(command, more, told, tmp_path, monkeypatc
 def test_an_unknown_experiment_is_refused(tmp_path, capsys):
     assert main(["run", "divination", "nothing", "--task", "maze", "--out", str(tmp_path / "out")]) == 2
     assert "Unknown experiment 'divination'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("experiment", "option"), [("layer-energy", "has_layers"), ("ensemble", "layered")])
+def test_what_a_model_settles_is_no_option(experiment, option, tmp_path, capsys):
+    argv = ["run", experiment, f"{TOYS}:Knows", "--task", "maze", "--option", f"{option}=false", "--out", str(tmp_path)]
+    assert main(argv) == 2
+    assert f"Unknown option '{option}' of experiment '{experiment}'" in capsys.readouterr().err
+    assert main(["experiments"]) == 0
+    assert f"--{option.replace('_', '-')}" not in capsys.readouterr().out
 
 
 def test_experiments_one_a_line_and_their_options_below(capsys):

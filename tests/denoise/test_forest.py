@@ -7,43 +7,19 @@ import pytest
 import torch
 
 from closed_form import AdamsBashforth, Layered, Puzzle, make_run
+from every_edit import every_edit, every_exchange
 from stepscope.denoise import Euler, Fork, Heun, Tree, grow, grow_forest
-from stepscope.interventions import (
-    AddNoise,
-    BlockFrames,
-    HoldFrames,
-    Jump,
-    MergeEstimates,
-    MergeLatents,
-    MergeLayers,
-    ScaleLayer,
-    SkipLayer,
-    Swap,
-    SwitchCondition,
-    SwitchPrompt,
-    WrongPlan,
-)
+from stepscope.interventions import AddNoise, MergeEstimates, MergeLayers, ScaleLayer, Swap
 from stepscope.recorders import Difference
 
 N, CHUNK = 4, 3
-OTHER = np.zeros((5, 8, 8, 3), np.uint8)
-EVERY = {
-    **{mode: [AddNoise(mode, 2, strength=0.5)] for mode in ("replace", "add", "vp", "renoise")},
-    "jump": [Jump(2)],
-    "wrong plan": [WrongPlan(2, OTHER)],
-    "held": [HoldFrames([1, 2], 1)],
-    "prompt": [SwitchPrompt([2, 3], "something else")],
-    "picture": [SwitchCondition(1, np.full((8, 8, 3), 9, np.uint8))],
-    "blocked": [BlockFrames(None, "future", layers=0)],
-    "scaled": [ScaleLayer(3, 1, 0.5, "mlp")],
-    "skipped": [SkipLayer([1, 2], 0, 0.5)],
-}
+EVERY = every_edit(2, np.zeros((5, 8, 8, 3), np.uint8), np.full((8, 8, 3), 9, np.uint8))
 EXCHANGES = {
+    **every_exchange(2),
     **{f"swap {mode}": [Swap("donor", 1, 2, mode)] for mode in ("residual", "delta", "attn", "mlp")},
     "to and fro": [AddNoise("add", 1), Swap("swap delta", 0, 2)],
-    "merged layers": [MergeLayers(["clean", "donor"], 1, layers=[0], matched=True)],
-    "merged estimates": [MergeEstimates("donor", [1, 3])],
-    "merged latents": [MergeLatents("donor", 0)],
+    "merged, matched": [MergeLayers(["clean", "donor"], 1, layers=[0], matched=True)],
+    "merged early and late": [MergeEstimates("donor", [1, 3])],
 }
 
 

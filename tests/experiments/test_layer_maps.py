@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stepscope.analysis import mean_band, proportion
-from stepscope.experiments.layer_maps import map_of, mean_of
+from stepscope.experiments.layer_maps import map_of
 
 
 def test_cells_in_which_all_agree_are_as_open_as_clopper_and_pearson_say():
@@ -27,10 +27,8 @@ def test_the_band_holds_the_simultaneous_one():
 def test_seeds_of_a_puzzle_are_no_puzzles_of_their_own():
     one, many = ([(puzzle, [1.0]) for puzzle in range(3) for _ in range(count)] for count in (1, 30))
     assert map_of(one)["low"] == pytest.approx(map_of(many)["low"], abs=1e-6)
-    assert mean_of([(0, 1.0), (0, 1.0), (1, 1.0)])["n"] == 2
 
 
 def test_one_puzzle_has_no_band_and_none_no_map():
     assert map_of([(0, [0.5])]) == {"mean": [0.5], "low": None, "high": None}
-    assert mean_of([(4, 0.5)]) == {"value": 0.5, "ci95": None, "n": 1}
-    assert map_of([]) is mean_of([]) is None
+    assert map_of([]) is None

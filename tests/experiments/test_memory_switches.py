@@ -60,6 +60,13 @@ class Keeper(Watcher):
         return videos[shown][None] if early else ideal_observer(latents, sigma, videos)[0]
 
 
+class Rounder(Watcher):
+    """Draws what it was shown first whatever the picture says, but for the digits that a chunk's company changes."""
+
+    def weigh(self, latents, sigma, videos, shown):
+        return videos[0][None] * (1 + 1e-3 * shown)
+
+
 class Marker(Short):
     """Draws around the shape that the prompt names, at every step anew (`forgets`), or goes by the latents later."""
 
@@ -107,6 +114,12 @@ def test_who_keeps_it_supports_the_claim(results):
 def test_both_let_the_right_shape_out_when_nothing_is_switched(results):
     for result in results.values():
         assert result.metrics["memory"]["emerging"]["same"][-1] == 1
+
+
+def test_a_switch_that_moves_no_more_than_rounding_is_not_heeded(results):
+    found = measured(Rounder(), samples=2).metrics["switched"]
+    assert [found[kind]["heeded"] for kind in (SWITCHED, EMPTIED)] == [0, 0]
+    assert [results[Keeper].metrics["switched"][kind]["heeded"] for kind in (SWITCHED, EMPTIED)] == [COUNT, COUNT]
 
 
 @pytest.mark.parametrize("kind", [SWITCHED, EMPTIED])

@@ -32,6 +32,9 @@ def cells(result, **where):
     return [row for row in rows if all(row[name] == value for name, value in where.items())]
 
 
+EXPERTS = ["high_noise"] * 3 + ["low_noise"] * 3
+
+
 def finding(success, *, experts=None, steps=None, moved=None):
     """A measured puzzle of one run whose branches ended as told."""
     count = len(success)
@@ -217,8 +220,7 @@ def test_one_expert_has_no_boundary(two_experts):
     [([1, 1, 0, 0, 1, 1], True, "supported"), ([0, 0, 1, 1, 1, 1], False, "inconclusive")],
 )
 def test_a_peak_that_moves_with_the_boundary_is_no_peak_of_the_middle(moved, passed, verdict):
-    experts = ["high_noise"] * 3 + ["low_noise"] * 3
-    told = ledger.judge([finding([1, 1, 0, 0, 1, 1], experts=experts, moved=moved)] * 200)
+    told = ledger.judge([finding([1, 1, 0, 0, 1, 1], experts=EXPERTS, moved=moved)] * 200)
     assert (told.control_passed, told.verdict, told.value) == (passed, verdict, 1)
 
 
@@ -226,21 +228,36 @@ def test_a_peak_that_moves_with_the_boundary_is_no_peak_of_the_middle(moved, pas
 
 
 @pytest.mark.parametrize(
-    ("success", "experts", "verdict", "value"),
+    ("success", "verdict", "value"),
     [
-        ([1, 1, 0, 0, 1, 1], None, "supported", 1),
-        ([1, 1, 1, 1, 0, 0], None, "contradicted", -0.5),
-        ([1, 1, 1, 1, 1, 1], None, "contradicted", 0),
-        ([1, 1, 0, 0, 1, 1], ["high_noise"] * 3 + ["low_noise"] * 3, "inconclusive", 1),
+        ([1, 1, 0, 0, 1, 1], "supported", 1),
+        ([1, 1, 1, 1, 0, 0], "contradicted", -0.5),
+        ([1, 1, 1, 1, 1, 1], "contradicted", 0),
     ],
 )
-def test_the_middle_third_is_held_against_the_others(success, experts, verdict, value):
-    told = ledger.judge([finding(success, experts=experts)] * 200)
+def test_the_middle_third_is_held_against_the_others(success, verdict, value):
+    told = ledger.judge([finding(success, experts=EXPERTS, moved=success)] * 200)
     assert (told.verdict, told.value, told.n) == (verdict, value, 200)
 
 
+def test_two_experts_without_a_second_sweep_leave_it_open():
+    told = ledger.judge([finding([1, 1, 0, 0, 1, 1], experts=EXPERTS)] * 200)
+    assert (told.verdict, told.value, told.control_passed) == ("inconclusive", 1, None)
+
+
+def test_one_expert_has_no_control_that_could_fail():
+    told = ledger.judge([finding([1, 1, 0, 0, 1, 1])] * 200)
+    assert (told.verdict, told.value, told.control_passed, told.n) == ("not-tested", None, None, 200)
+    assert told.why == "Not measured: the model has one expert, and the control needs a boundary to move."
+
+
+def test_the_number_of_one_expert_is_kept_without_a_verdict(explored):
+    assert [claim["verdict"] for claim in explored.claims] == ["not-tested"]
+    assert explored.metrics["middle"]["success"]["value"] == 0
+
+
 def test_four_puzzles_alike_leave_it_open():
-    told = ledger.judge([finding([1] * 6)] * 4)
+    told = ledger.judge([finding([1] * 6, experts=EXPERTS, moved=[1] * 6)] * 4)
     assert told.verdict == "inconclusive"
     np.testing.assert_allclose(told.ci95, [-0.602, 0.602], atol=1e-3)
 

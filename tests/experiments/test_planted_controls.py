@@ -162,3 +162,6 @@ def test_curves_are_drawn_on_three_clocks(results):
     assert curves["signal_to_noise"][0] == 0
     band = curves["model"]["multiplicity"]
     assert all(low <= mean <= high for low, mean, high in zip(band["low"], band["mean"], band["high"], strict=True))
+    sudden = results[Sudden].metrics["curves"]["model"]["choice"]
+    assert (sudden["mean"][0], sudden["high"][0]) == (pytest.approx(1), pytest.approx(1))
+    assert sudden["low"][0] == pytest.approx(0.025**0.25, abs=0.02), "four puzzles that agree leave room for others"

@@ -1,126 +1,120 @@
-"""Estimates: what is said from a configuration is what the real model then has and does."""
+"""Estimates: what is said from a configuration is what the real model then has, does and records."""
 
 import json
+from functools import cache
 
 import pytest
 import tiny
 import torch
+from torch.utils._pytree import tree_map
 
+import stepscope
 from stepscope.errors import BadInputError, ModelLoadError, UnknownNameError
 from stepscope.models import load
+from stepscope.models.cards import Card
 from stepscope.models.configurations import configuration
 from stepscope.models.estimate import estimate
-from stepscope.models.meta_memory import peak_bytes
+from stepscope.models.loading import of_family
+from stepscope.models.meta_pipeline import networks, pipeline_on_meta, weights_of
 from stepscope.models.offload import OFFLOADS
+from stepscope.recorders import Raw, TokenEnergy
 
-A14B = "Wan-AI/Wan2.2-I2V-A14B-Diffusers"
-MEASURED_EXPERT = 30.2 * 2**30  # one expert, bfloat16, one forward at 832x480x81 on an H100 80 GB, torch 2.11
+FAMILIES = {
+    "wan2.1": lambda: tiny.pipeline("wan2.1", "unipc"),
+    "wan2.2-a14b": lambda: tiny.pipeline("wan2.2-a14b", "unipc"),
+    "wan2.2-ti2v": lambda: tiny.pipeline("wan2.2-ti2v", "unipc"),
+    "ltx": tiny.ltx_pipeline,
+    "cogvideox": tiny.cogvideox_pipeline,
+    "cogvideox-1.5": lambda: tiny.cogvideox_pipeline("1.5"),
+}
+SAMPLE = tiny.TinySample(num_frames=9)  # 32x32: what every family takes
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     root = tmp_path_factory.mktemp("saved")
-    for style in tiny.STYLES:
-        tiny.pipeline(style, "unipc").save_pretrained(root / style)
+    for family, made in FAMILIES.items():
+        made().save_pretrained(root / family)
     return root
 
 
 def of(folder, **options):
-    return estimate(str(folder), **({"num_frames": 5, "height": 32, "width": 32} | options))
+    return estimate(str(folder), **({"num_frames": 9, "height": 32, "width": 32} | options))
 
 
 @pytest.fixture(scope="module")
-def a14b():
-    return estimate(A14B)
+def found(saved):
+    """The estimate of each family, for 2 steps with guidance, made once."""
+    return cache(lambda family: of(saved / family, num_steps=2, guidance=3, dtype="float32"))
 
 
-def test_one_expert_as_measured(a14b):
-    """Weights and activations of one forward; what the run keeps and the VAE are not in the measure."""
-    kept = 3 * 20 * 4 * 16 * 21 * 60 * 104
-    vae = 4 * a14b.parameters["vae"]
-    assert a14b.peak_bytes["model"] - kept - vae == pytest.approx(MEASURED_EXPERT, rel=0.02)
-
-
-def test_the_large_model_in_numbers(a14b):
-    assert a14b.parameters["transformer"] == a14b.parameters["transformer_2"] == 14_288_901_184
-    assert a14b.parameters["text_encoder"] == 5_680_910_336
-    assert a14b.tokens == 32_760
-    assert a14b.model_calls == 40
-    assert a14b.recorded_bytes["token_energy"] == 20 * 2 * 40 * 32_760 * 4
-    assert estimate(A14B, num_steps=50, runs=3, guidance=1, num_frames=5).model_calls == 150
-    assert a14b.peak_bytes["none"] > a14b.peak_bytes["model"] > a14b.peak_bytes["group"]
-
-
-@pytest.mark.parametrize("style", tiny.STYLES)
-def test_parameters_and_calls_are_those_of_the_loaded_model(saved, style):
-    found, loaded = of(saved / style, num_steps=3, guidance=3.0), load(saved / style)
-    for name, count in found.parameters.items():
-        assert count == sum(p.numel() for p in getattr(loaded.pipeline, name).parameters())
-    assert found.latents_shape == loaded.denoiser.latents_shape(tiny.TinySample())
-    assert found.model_calls == 6
-    assert set(found.peak_bytes) == set(OFFLOADS)
-
-
-def test_recorded_bytes_are_those_of_the_records(saved):
-    import stepscope
-    from stepscope.recorders import TokenEnergy
-
-    found = of(saved / "wan2.2-a14b", num_steps=2, guidance=3.0)
-    model = stepscope.load_model(saved / "wan2.2-a14b")
-    trace = model.denoise(tiny.TinySample(), num_steps=2, guidance=3.0, recorders=[TokenEnergy()])
-    assert found.recorded_bytes["token_energy"] == trace.records["token_energy"].nbytes
-    assert found.recorded_bytes["latents"] == trace.latents.nbytes
-    assert found.recorded_bytes["clean_estimates"] == trace.clean_estimates.nbytes
-    assert found.recorded_bytes["frames"] == 3 * trace.frames().nbytes
-
-
-def test_weights_are_counted_in_their_own_number_type(saved):
-    half, full = (of(saved / "wan2.2-a14b", dtype=dtype).peak_bytes["none"] for dtype in ("bfloat16", "float32"))
-    pipeline = load(saved / "wan2.2-a14b", dtype="bfloat16").pipeline
-    parts = [pipeline.transformer, pipeline.transformer_2, pipeline.text_encoder, pipeline.vae]
-    held = sum(p.numel() * p.element_size() for part in parts for p in part.parameters())
-    assert held < half < full
-
-
-def test_more_frames_take_more(saved):
-    short, long = of(saved / "wan2.1"), of(saved / "wan2.1", num_frames=21)
-    assert long.tokens == 3 * short.tokens
-    assert long.peak_bytes["none"] > short.peak_bytes["none"]
-
-
-def test_live_bytes_are_counted_exactly():
-    def compute():
-        first = torch.empty(1000)
-        second = first + 1  # 4000 + 4000
-        del first
-        third = second.view(10, 100) * 2  # a view is no new storage
-        return third.to(torch.float64).sum()  # 4000 + 4000 + 8000
-
-    assert peak_bytes(compute) == pytest.approx(16_000, abs=8)
-    weight = torch.empty(500, 500, device="meta")
-    assert peak_bytes(lambda: torch.empty(1, 500) @ weight.t(), [weight]) == 4000
-
-
-def test_attention_is_not_quadratic():
-    def compute():
-        query = torch.empty(1, 2, 5000, 8)
-        return torch.nn.functional.scaled_dot_product_attention(query, query, query)
-
-    assert peak_bytes(compute) == 2 * 2 * 5000 * 8 * 4
-
-
-def test_no_weight_is_read(saved, tmp_path):
-    for path in (saved / "wan2.1").rglob("*.json"):
-        copy = tmp_path / "bare" / path.relative_to(saved / "wan2.1")
+def copied(folder, to, change=lambda path, said: said):
+    """A folder without weights: its JSON files, changed."""
+    for path in folder.rglob("*.json"):
+        copy = to / path.relative_to(folder)
         copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(path.read_bytes())
-    assert of(tmp_path / "bare").parameters == of(saved / "wan2.1").parameters
+        copy.write_text(json.dumps(change(path, json.loads(path.read_text()))))
+    return to
 
 
-def test_the_written_cards_are_whole():
-    for name in ("Video-Reason/VBVR-Wan2.2", "Wan-AI/Wan2.2-TI2V-5B-Diffusers", "Wan-AI/Wan2.1-I2V-14B-480P-Diffusers"):
-        assert set(configuration(name).parts) >= {"text_encoder", "vae", "transformer"}
-    assert estimate("Wan-AI/Wan2.2-TI2V-5B-Diffusers", num_frames=5).parameters["transformer"] == 4_999_787_712
+@pytest.mark.parametrize("family", FAMILIES)
+def test_parameters_and_records_are_those_of_the_loaded_model(saved, found, family):
+    said, model = found(family), stepscope.load_model(saved / family)
+    trace = model.denoise(SAMPLE, num_steps=2, guidance=3.0, recorders=[TokenEnergy(), Raw("block")])
+    assert said.parameters == {
+        name: sum(weight.numel() for weight in part.parameters()) for name, part in networks(model.pipeline).items()
+    }
+    assert said.model_calls == trace.model_calls
+    assert said.latents_shape == trace.latents.shape[1:]
+    assert said.tokens == trace.records["raw_block"].shape[2]
+    assert said.recorded_bytes == {
+        "latents": trace.latents.nbytes,
+        "clean_estimates": trace.clean_estimates.nbytes,
+        "frames": 3 * trace.frames().nbytes,
+        "token_energy": trace.records["token_energy"].nbytes,
+        "raw_block": trace.records["raw_block"].nbytes,
+    }
+    assert set(said.peak_bytes) == set(OFFLOADS)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+@pytest.mark.parametrize("family", ["wan2.1", "wan2.2-a14b", "ltx", "cogvideox"])
+def test_weights_have_the_number_types_of_the_loaded_ones(saved, family, dtype):
+    made = pipeline_on_meta(configuration(str(saved / family)), getattr(torch, dtype))
+    loaded = load(saved / family, dtype=dtype).pipeline
+    for name, network in networks(loaded).items():
+        expected = {key: weight.dtype for key, weight in network.state_dict().items()}
+        assert {key: weight.dtype for key, weight in getattr(made, name).state_dict().items()} == expected
+        assert sum(w.nbytes for w in weights_of(getattr(made, name))) == sum(w.nbytes for w in weights_of(network))
+
+
+@pytest.mark.parametrize("guidance", [1.0, 3.0])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_wordless_condition_has_the_shape_of_a_real_one(family, guidance):
+    denoiser = of_family(FAMILIES[family](), Card())
+    real, wordless = denoiser.condition([SAMPLE], guidance, "blurry"), denoiser.wordless(SAMPLE, guidance)
+
+    def outline(condition):
+        return tree_map(lambda leaf: (leaf.shape, leaf.dtype) if torch.is_tensor(leaf) else leaf, vars(condition))
+
+    assert outline(wordless) == outline(real)
+    assert torch.equal(wordless.first_frame, real.first_frame)
+
+
+def test_more_steps_runs_and_frames_take_more(saved, found):
+    few, many = found("ltx"), of(saved / "ltx", num_steps=12, guidance=1, runs=3, num_frames=17, dtype="float32")
+    assert many.model_calls == 12 * 3
+    assert (few.tokens, many.tokens) == (3 * 16, 5 * 16)
+    assert many.recorded_bytes["token_energy"] == 4 * 12 * 3 * 2 * many.tokens
+    assert many.recorded_bytes["raw_block"] == 24 * many.recorded_bytes["token_energy"]  # one CFG branch, 24 channels
+    assert many.activation_bytes["decode"] > few.activation_bytes["decode"]
+
+
+@pytest.mark.parametrize("kind", ["LTXImageToVideoPipeline", "LTXPipeline"])
+def test_no_weight_is_read(saved, found, tmp_path, kind):
+    """LTX-Video is published as the second class."""
+    bare = copied(saved / "ltx", tmp_path, lambda _, said: said | {"_class_name": kind} if "vae" in said else said)
+    assert of(bare, num_steps=2, guidance=3, dtype="float32") == found("ltx")
 
 
 def test_what_cannot_be_estimated(saved, tmp_path):
@@ -130,35 +124,45 @@ def test_what_cannot_be_estimated(saved, tmp_path):
         of(saved / "wan2.1", dtype="int8")
     with pytest.raises(BadInputError, match="4n\\+1"):
         of(saved / "wan2.1", num_frames=6)
-    with pytest.raises(BadInputError, match="0x32"):
-        of(saved / "wan2.1", height=0)
+    with pytest.raises(BadInputError, match="8n\\+1"):
+        of(saved / "cogvideox", num_frames=5)
+    for height in (0, -32):
+        with pytest.raises(BadInputError, match=f"{height}x32"):
+            of(saved / "ltx", height=height)
     with pytest.raises(BadInputError, match="0 steps"):
         of(saved / "wan2.1", num_steps=0)
+    for guidance in (0, float("nan"), float("inf")):
+        with pytest.raises(BadInputError, match="Guidance came as"):
+            of(saved / "wan2.1", guidance=guidance)
     with pytest.raises(ModelLoadError, match=r"model_index\.json"):
         of(tmp_path)
-    index = {"_class_name": "WanImageToVideoPipeline", "transformer": ["diffusers", "WanTransformer3DModel"]}
+
+
+@pytest.mark.parametrize(
+    ("index", "word"),
+    [
+        ({"_class_name": "WanImageToVideoPipeline", "scheduler": ["diffusers", "UniPCMultistepScheduler"]}, "no vae"),
+        ({"_class_name": "WanImageToVideoPipeline"}, "names no scheduler"),
+        ({"_class_name": "HunyuanVideoPipeline"}, "Supported: CogVideoXImageToVideoPipeline"),
+    ],
+)
+def test_a_folder_that_makes_no_pipeline(tmp_path, index, word):
     (tmp_path / "model_index.json").write_text(json.dumps(index))
-    with pytest.raises(ModelLoadError, match="no transformer"):
+    with pytest.raises(ModelLoadError, match=word):
         of(tmp_path)
 
 
-def test_offload_counts_who_is_there_together(saved):
-    """With offload the VAE stays, beside one network: an encoder while a video is encoded, an expert afterwards."""
-    peaks = of(saved / "wan2.2-a14b", num_steps=1).peak_bytes
-    pipeline = load(saved / "wan2.2-a14b").pipeline
-    vae, expert = (sum(4 * p.numel() for p in part.parameters()) for part in (pipeline.vae, pipeline.transformer))
-    assert peaks["model"] >= vae + expert
-    assert peaks["none"] >= vae + 2 * expert
+@pytest.mark.parametrize(
+    ("key", "value", "word"),
+    [
+        ("caption_channels", "many", "makes no model"),
+        ("out_channels", 24, "do not fit each other"),
+        ("patch_size", 2, "The transformer has patches"),
+    ],
+)
+def test_configurations_that_make_no_model(saved, tmp_path, key, value, word):
+    def change(path, said):
+        return said | {key: value} if path.parent.name == "transformer" else said
 
-
-def test_a_large_video_is_decoded_in_tiles(saved):
-    """Above the size of a tile, a decoding beside an expert takes far less than a whole one."""
-    small, large = (of(saved / "wan2.2-a14b", num_steps=1, height=side, width=side).peak_bytes for side in (256, 512))
-    growth = {name: large[name] - small[name] for name in ("none", "model")}
-    assert growth["model"] < growth["none"]
-
-
-@pytest.mark.parametrize("guidance", [0, float("nan"), float("inf")])
-def test_guidance_that_is_none(saved, guidance):
-    with pytest.raises(BadInputError, match="Guidance came as"):
-        of(saved / "wan2.1", guidance=guidance)
+    with pytest.raises(ModelLoadError, match=word):
+        of(copied(saved / "ltx", tmp_path, change))

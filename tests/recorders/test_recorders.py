@@ -106,7 +106,7 @@ def test_folding_leaves_the_state_before_as_it_was(stream):
     info, events = stream
     empty = TokenEnergy().init(info)
     TokenEnergy().update(empty, events[0])
-    assert empty.norms == {}
+    assert empty.values == {}
 
 
 def pairs(seeds=((0,), (1,))):

@@ -9,45 +9,17 @@ import torch
 
 import stepscope
 from closed_form import Puzzle, Ring
+from every_edit import every_edit, every_exchange
 from models.tiny import picture, pipeline
 from stepscope import Branch, plan
-from stepscope.interventions import (
-    AddNoise,
-    BlockFrames,
-    HoldFrames,
-    Jump,
-    MergeEstimates,
-    MergeLatents,
-    MergeLayers,
-    ScaleLayer,
-    SkipLayer,
-    Swap,
-    SwitchCondition,
-    SwitchPrompt,
-    WrongPlan,
-)
+from stepscope.interventions import AddNoise
 from stepscope.models.live import LiveDenoiser
 from stepscope.recorders import Difference, TokenEnergy
 from stepscope.scope import Model, grown_together, rows_in_a_call
 from stepscope.scope.forest import puzzles_at_once
 
 N, AT, CHUNK = 2, 1, 4
-OTHER = np.stack([picture(seed) for seed in range(9)])
-EVERY = {
-    **{mode: [AddNoise(mode, AT, strength=0.5)] for mode in ("replace", "add", "vp", "renoise")},
-    "wrong plan": [WrongPlan(AT, OTHER)],
-    "held": [HoldFrames([0, AT], 1)],
-    "jump": [Jump(AT)],
-    "blocked": [BlockFrames(AT, "future")],
-    "scaled": [ScaleLayer(AT, 1, 0.5, "self_attn")],
-    "skipped": [SkipLayer(AT, 0)],
-    "other words": [SwitchPrompt([1, AT], "a ball rolls down")],
-    "other picture": [SwitchCondition(AT, picture(5))],
-    "swapped": [Swap("donor", 0, AT, "delta")],
-    "merged layers": [MergeLayers("donor", AT, layers=[1])],
-    "merged estimates": [MergeEstimates("donor", AT)],
-    "merged latents": [MergeLatents("donor", 0)],
-}
+EVERY = every_edit(AT, np.stack([picture(seed) for seed in range(9)]), picture(5)) | every_exchange(AT)
 BRANCHES = [*(Branch(name, edits) for name, edits in EVERY.items()), Branch("donor", seed=9)]
 
 

@@ -24,7 +24,9 @@ from stepscope.analysis.clusters import Clusters
 from stepscope.analysis.values import Values
 from stepscope.errors import BadInputError
 
-__all__ = ["bounded_interval"]
+__all__ = ["bounded_ends", "bounded_interval"]
+
+Column = Float64[np.ndarray, " N"]
 
 _LEVEL = 0.975
 _DRAWS = 20_000
@@ -49,40 +51,63 @@ def bounded_interval(
         BadInputError: If there are fewer than two clusters, or a value lies outside the bounds.
     """
     groups = Clusters.of(values, clusters)
+    low, high = bounded_ends(groups.sums[:, None], groups.sizes, bounds, seed)
+    return groups.mean, float(low[0]), float(high[0])
+
+
+def bounded_ends(
+    sums: Float64[np.ndarray, "K N"],
+    sizes: Float64[np.ndarray, " K"],
+    bounds: tuple[float | int, float | int],
+    seed: int,
+) -> tuple[Column, Column]:
+    """Return the ends of the intervals of several means over the same clusters: (low, high), each [N].
+
+    Args:
+        sums: Sum of each cluster's values, a column a mean.
+        sizes: Number of values of each cluster.
+        bounds: Least and largest value that there can be; where one is infinite, so is that end.
+        seed: Seed of the draws, which all columns share.
+
+    Raises:
+        BadInputError: If the mean of a cluster lies outside the bounds.
+    """
     least, largest = (float(bound) for bound in bounds)
-    means = groups.sums / groups.sizes
-    slack = _ROUNDING * (largest - least)
+    means = sums / sizes[:, None]
+    distance = largest - least
+    slack = _ROUNDING * (distance if np.isfinite(distance) else np.abs(means).max())
     if not least - slack <= means.min() <= means.max() <= largest + slack:
         raise BadInputError(
             f"Values from {means.min():.4g} to {means.max():.4g} came for bounds {least:g} to {largest:g}. No value "
             "may lie outside its bounds. Give wider ones, or none."
         )
-    return (
-        groups.mean,
-        -_upper(-groups.sums, groups.sizes, -least, seed),
-        _upper(groups.sums, groups.sizes, largest, seed),
-    )
+    return -_upper(-sums, sizes, -least, seed), _upper(sums, sizes, largest, seed)
 
 
-def _upper(sums: Float64[np.ndarray, " K"], sizes: Float64[np.ndarray, " K"], bound: float, seed: int) -> float:
-    """The upper end: one more cluster, of middling size, has the largest value that there can be."""
+def _upper(sums: Float64[np.ndarray, "K N"], sizes: Float64[np.ndarray, " K"], bound: float, seed: int) -> Column:
+    """The upper ends: one more cluster, of middling size, has the largest value that there can be."""
+    if np.isinf(bound):
+        return np.full(sums.shape[1], np.inf)
     usual = sizes.mean()
-    sums, sizes = np.append(sums, usual * bound), np.append(sizes, usual)
-    means = sums / sizes
-    low, high = means.min(), means.max()
-    above = int((means == high).sum())
-    if above == len(means):
-        return float(high)
-    if np.isin(means, (low, high)).all() and np.ptp(sizes) == 0:
-        return float(low + (high - low) * beta_quantile(_LEVEL, float(above), float(len(means) - above)))
-    return float(np.quantile(_drawn_means(sums, sizes, seed), _LEVEL))
+    sums, sizes = np.vstack([sums, np.full(sums.shape[1], usual * bound)]), np.append(sizes, usual)
+    means = sums / sizes[:, None]
+    low, ends = means.min(axis=0), means.max(axis=0)
+    above, below = (means == ends).sum(axis=0), (means == low).sum(axis=0)
+    exact = (above + below == len(means)) & (np.ptp(sizes) == 0)
+    drawn = (above < len(means)) & ~exact
+    for column in np.flatnonzero(exact):
+        share = beta_quantile(_LEVEL, float(above[column]), float(below[column]))
+        ends[column] = low[column] + (ends[column] - low[column]) * share
+    if drawn.any():
+        ends[drawn] = np.quantile(_drawn_means(sums[:, drawn], sizes, seed), _LEVEL, axis=0)
+    return ends
 
 
 def _drawn_means(
-    sums: Float64[np.ndarray, " K"], sizes: Float64[np.ndarray, " K"], seed: int
-) -> Float64[np.ndarray, " R"]:
+    sums: Float64[np.ndarray, "K N"], sizes: Float64[np.ndarray, " K"], seed: int
+) -> Float64[np.ndarray, "R N"]:
     generator, count = np.random.default_rng(seed), len(sums)
     block = max(1, min(_DRAWS, _CELLS // count))
     # Exponential weights over their sum are Dirichlet(1, …, 1).
     weights = (generator.standard_exponential((min(block, _DRAWS - at), count)) for at in range(0, _DRAWS, block))
-    return np.concatenate([(drawn @ sums) / (drawn @ sizes) for drawn in weights])
+    return np.concatenate([(drawn @ sums) / (drawn @ sizes)[:, None] for drawn in weights])

@@ -103,7 +103,7 @@ _CLAIMS = (
         "Disturbing the middle steps hurts the answer most.",
         "loss of success in the middle third of the steps minus that in the outer two thirds",
         0.05,
-        "the peak stays where it is when the expert boundary moves, or there is one expert",
+        "the peak stays where it is when the boundary between two experts moves",
         (-1.0, 1.0),
     ),
     Claim(

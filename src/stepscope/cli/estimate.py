@@ -2,6 +2,7 @@
 
 import time
 from argparse import Namespace
+from collections.abc import Mapping
 from typing import Any
 
 from stepscope.cli.output import say
@@ -52,15 +53,19 @@ def run(options: Namespace) -> None:
 
 def _lines(found: Any, seconds: float | None) -> list[str]:
     parameters = ", ".join(f"{name} {_count(number)}" for name, number in found.parameters.items())
-    recorded = ", ".join(f"{name.replace('_', ' ')} {_size(number)}" for name, number in found.recorded_bytes.items())
     peaks = ", ".join(f"{_size(number)} with offload {name}" for name, number in found.peak_bytes.items())
     return [
         f"parameters   {parameters}",
         f"model calls  {found.model_calls}, of {found.tokens} tokens each",
-        f"on disk      {recorded}",
+        f"on disk      {_sizes(found.recorded_bytes)}",
+        f"activations  {_sizes(found.activation_bytes)}",
         f"memory       {peaks} ({found.dtype})",
         f"time         {'unknown; --timed measures a step' if seconds is None else f'{seconds:.0f} s'}",
     ]
+
+
+def _sizes(named: Mapping[str, int]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {_size(number)}" for name, number in named.items())
 
 
 def _count(number: int) -> str:

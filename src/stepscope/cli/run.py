@@ -14,7 +14,7 @@ __all__ = ["run"]
 def run(options: Namespace) -> None:
     """Say what it will take; then, without --dry-run, do it."""
     _check(options)
-    from stepscope import experiments
+    from stepscope import experiments, store
     from stepscope.cli.puzzles import load_task
 
     experiment, task = experiments.get(options.experiment, **options.choices), load_task(options.task)
@@ -35,13 +35,12 @@ def run(options: Namespace) -> None:
     if options.dry_run:
         say(options.json, {"experiment": experiment.name, "task": task.name, "model_calls": calls}, [opening])
         return
+    writer = store.create(options.out, question.job.identity, overwrite=options.overwrite)
     if not options.json:
         print(opening, flush=True)
     with progress(question.num_ticks, "steps") as tick:
-        result = experiments.carry_out(
-            question, options.out, overwrite=options.overwrite, command=["stepscope", *options.words], tick=tick
-        )
-    page = _shown(options.out, question.job.identity)
+        result = experiments.carry_out(question, writer, command=["stepscope", *options.words], tick=tick)
+    page = _shown(writer)
     say(
         options.json,
         {"out": options.out, "page": page, **result.as_json()},
@@ -49,11 +48,11 @@ def run(options: Namespace) -> None:
     )
 
 
-def _shown(folder: str, identity: Any) -> str:
+def _shown(writer: Any) -> str:
     """Draw the figures and the page of a finished run; the page's path."""
     from stepscope import report, store
 
-    writer, record = store.create(folder, identity), store.open_record(folder)
+    record = store.open_record(writer.folder)
     figures = _figures(record.result)
     for name, kinds in figures.items():
         for kind, picture in kinds.items():

@@ -2,8 +2,8 @@
 
 `schedule` where the steps are, `noise` what they start from, `denoiser` what a model must answer, `solver` how to move,
 `state` what is known between steps, `intervention` and `recorder` how to write and read, `loop` all of it at work,
-`tree` many runs that share what they have in common, `chunks` what they share with other trees, `rehearsal` all of it
-without a model.
+`tree` many runs that share what they have in common, `stride` a step of theirs, `chunks` what they share with other
+trees, `rehearsal` all of it without a model.
 """
 
 from stepscope.denoise.denoiser import SITES, AbstractDenoiser, Address, Input, Prediction, SiteTap, Taps
@@ -23,7 +23,8 @@ from stepscope.denoise.schedule import (
 )
 from stepscope.denoise.solver import AbstractSolver, Euler, Heun
 from stepscope.denoise.state import DenoisingState
-from stepscope.denoise.tree import Fork, Leaf, Tree, grow, grow_forest
+from stepscope.denoise.stride import Fork
+from stepscope.denoise.tree import Leaf, Tree, grow, grow_forest
 
 __all__ = [
     "ALL_FRAMES",

@@ -118,7 +118,8 @@ class Prediction:
         clean: the clean estimate that belongs to it.
         cond: clean estimate of the conditional forward alone, a posterior mean if any is.
         model_calls: transformer forwards times samples that it took.
-        model_output: what the network itself put out after guidance, in its own parametrisation (for schedulers).
+        model_output: what the network itself put out after guidance, in its own parametrisation and number type (for
+            schedulers, which round as they would in the pipeline's own call).
     """
 
     velocity: LatentsBatch

@@ -90,14 +90,14 @@ def run(
         dials=dials,
         chunk=chunk,
     )
-    return carry_out(question, out, overwrite=overwrite)
+    writer = None if out is None else store.create(out, question.job.identity, overwrite=overwrite)
+    return carry_out(question, writer)
 
 
 def carry_out(
     question: Question,
-    out: str | os.PathLike[str] | None = None,
+    writer: store.Writer | None = None,
     *,
-    overwrite: bool = False,
     command: Sequence[str] = (),
     tick: Callable[[], object] = lambda: None,
 ) -> Result:
@@ -105,16 +105,14 @@ def carry_out(
 
     Args:
         question: What was prepared.
-        out: Folder to keep it in; None keeps nothing.
-        overwrite: Replace the record that the folder holds.
+        writer: The open output folder; None keeps nothing.
         command: The command line that asked for it, the program's name first.
         tick: Called whenever a step is taken; branches that are still one take it together.
 
     Raises:
-        OutputError: If the folder holds another run or other files, or cannot be written.
+        OutputError: If the folder cannot be written.
     """
     started, job = time.time(), question.job
-    writer = None if out is None else store.create(out, job.identity, overwrite=overwrite)
     findings = measure_puzzles(job, question.experiment, question.plans, writer, tick)
     result = Result(
         question.experiment.name,

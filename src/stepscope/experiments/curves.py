@@ -1,7 +1,7 @@
 """Curves over disturbed steps: means with bands over puzzles, and the clocks on which they are drawn.
 
-Bands are simultaneous (see `analysis.bands`).  Where all puzzles say the same at a step, resampling cannot see how far
-the mean may be off; there the band is the interval of a bounded mean (see `analysis.bounded`).
+Bands are simultaneous and, where the values have bounds, leave room for puzzles that were not drawn, see
+`analysis.bands`.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from stepscope.analysis import Band, bounded_interval, mean_band
+from stepscope.analysis import mean_band
 from stepscope.executors import Finding
 from stepscope.experiments.evidence import Bounds
 
@@ -23,7 +23,7 @@ def band_of(curves: Sequence[tuple[int, Sequence[float | None]]], bounds: Bounds
 
     Args:
         curves: Index of the puzzle, and a curve; curves with a hole in them are left out.
-        bounds: Of the values.
+        bounds: Of the values; infinite on a side that has none.
     """
     whole = [(puzzle, curve) for puzzle, curve in curves if None not in curve]
     if not whole:
@@ -32,9 +32,7 @@ def band_of(curves: Sequence[tuple[int, Sequence[float | None]]], bounds: Bounds
     n = len(set(puzzles))
     if n < 2:
         return {"mean": values.mean(axis=0).tolist(), "low": None, "high": None, "n": n}
-    band = mean_band(values, _SEED, puzzles)
-    if bounds is not None:
-        band = _within(band, values, puzzles, *bounds)
+    band = mean_band(values, _SEED, puzzles, bounds)
     return {**{name: ends.tolist() for name, ends in band._asdict().items()}, "n": n}
 
 
@@ -60,12 +58,3 @@ def lever_arms(sigmas: Sequence[float]) -> list[float]:
     """How far an edit of the clean estimate moves the next latents, as a share of itself, at each of N steps."""
     levels = np.asarray(sigmas, dtype=np.float64)
     return ((levels[:-1] - levels[1:]) / levels[:-1]).tolist()
-
-
-def _within(band: Band, values: np.ndarray, puzzles: Sequence[int], least: float, largest: float) -> Band:
-    """The band, as wide as puzzles that say the same allow, and never beyond what the values may be."""
-    low, high = np.maximum(band.low, least), np.minimum(band.high, largest)
-    for step in np.flatnonzero((values == values[0]).all(axis=0)):
-        _, low[step], high[step] = bounded_interval(values[:, step], (least, largest), _SEED, puzzles)
-    # A mean beyond the bounds is there by rounding.
-    return Band(band.mean, np.minimum(low, band.mean), np.maximum(high, band.mean))

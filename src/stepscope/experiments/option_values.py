@@ -14,7 +14,7 @@ __all__ = ["named", "settle", "whole", "wholes"]
 
 
 def settle(experiment: Any, **fields: Any) -> None:
-    """Write fields of a frozen dataclass in their one spelling; for `__post_init__` alone."""
+    """Write fields of a frozen dataclass that nobody else holds yet: in their one spelling, or as a model has them."""
     for name, value in fields.items():
         object.__setattr__(experiment, name, value)
 

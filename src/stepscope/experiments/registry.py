@@ -1,4 +1,7 @@
-"""Which experiments there are, by name; an experiment is a frozen dataclass whose fields are its options."""
+"""Which experiments there are, by name; an experiment is a frozen dataclass whose fields are its options.
+
+A field that `__init__` does not take is no option: it is what the model settles, see `OfLayers`.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -96,7 +99,7 @@ def get(name: str, **options: Any) -> Experiment:
     if name not in _EXPERIMENTS:
         raise UnknownNameError.of("experiment", name, names())
     kind = _EXPERIMENTS[name]
-    known = tuple(field.name for field in fields(kind))
+    known = tuple(field.name for field in fields(kind) if field.init)
     for option in options:
         if option not in known:
             allowed = f"Known: {', '.join(known)}" if known else "It has none"

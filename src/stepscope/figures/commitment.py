@@ -7,8 +7,8 @@ simultaneous 95% bands over puzzles.  Drawn from `result.json` alone.
 from collections.abc import Mapping
 from typing import Any
 
-from stepscope.errors import BadInputError
-from stepscope.figures.canvas import empty
+from stepscope.figures.canvas import empty, entitle, metrics_of
+from stepscope.figures.curves import draw_words, shade
 
 __all__ = ["draw"]
 
@@ -30,22 +30,18 @@ def draw(result: Mapping[str, Any]) -> Any:
         PlanError: If matplotlib is not installed.
         BadInputError: If the result is another experiment's.
     """
-    if result.get("experiment") != "commitment":
-        raise BadInputError(
-            f"The result of {result.get('experiment')!r} came. This figure draws that of 'commitment'. "
-            "Open the folder of such a run."
-        )
+    metrics = metrics_of(result, "commitment")
     figure = empty(10.0, 8.0)
     panels = figure.subplots(len(_ROWS), len(_CLOCKS), sharey="row", squeeze=False)
     for row, metric in zip(panels, _ROWS, strict=True):
         row[0].set_ylabel(_ROWS[metric])
         for panel, clock in zip(row, _CLOCKS, strict=True):
-            _fill(panel, result["metrics"]["curves"], metric, clock)
+            _fill(panel, metrics["curves"], metric, clock)
     panels[0][0].set_ylim(0, max(1.05, panels[0][0].get_ylim()[1]))  # rounding is not to look like a finding
     for panel, label in zip(panels[-1], _CLOCKS.values(), strict=True):
         panel.set_xlabel(label)
     figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside upper right", ncols=len(_COLOURS))
-    figure.suptitle(f"{result['model']}: {result['metrics']['n']} puzzles", x=0.02, ha="left")
+    entitle(figure, f"{result['model']}: {metrics['n']} puzzles")
     return figure
 
 
@@ -54,11 +50,10 @@ def _fill(panel: Any, curves: Mapping[str, Any], metric: str, clock: str) -> Non
     for who, colour in _COLOURS.items():
         curve = curves[who][metric]
         if curve is None:
-            panel.text(0.5, 0.5, "no puzzle with several solutions", ha="center", transform=panel.transAxes)
+            draw_words(panel, "no puzzle with several solutions")
             return
         panel.plot(curves[clock], curve["mean"], color=colour, label=who, marker=".")
-        if curve["low"] is not None:
-            panel.fill_between(curves[clock], curve["low"], curve["high"], color=colour, alpha=0.2, linewidth=0)
+        shade(panel, curves[clock], curve["low"], curve["high"], colour)
     if clock == "sigma":
         panel.invert_xaxis()
     if clock == "signal_to_noise":

@@ -10,8 +10,8 @@ themselves and merged.  Drawn from `result.json` alone.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stepscope.errors import BadInputError
-from stepscope.figures.canvas import empty
+from stepscope.figures.canvas import empty, entitle, metrics_of
+from stepscope.figures.curves import draw_words, error_bar
 
 __all__ = ["draw"]
 
@@ -35,12 +35,7 @@ def draw(result: Mapping[str, Any]) -> Any:
         PlanError: If matplotlib is not installed.
         BadInputError: If the result is another experiment's.
     """
-    if result.get("experiment") != "ensemble":
-        raise BadInputError(
-            f"The result of {result.get('experiment')!r} came. This figure draws that of 'ensemble'. "
-            "Open the folder of such a run."
-        )
-    metrics = result["metrics"]
+    metrics = metrics_of(result, "ensemble")
     entries = sorted(metrics["frontier"], key=lambda entry: (entry["calls"], list(_FAMILIES).index(entry["family"])))
     figure = empty(14.0, max(5.0, 1.6 + 0.24 * len(entries)))
     layout = figure.add_gridspec(2, 3, width_ratios=(1.2, 1.2, 0.8))
@@ -53,7 +48,7 @@ def draw(result: Mapping[str, Any]) -> Any:
     _curve(figure.add_subplot(layout[1, 2]), metrics["curves"], "specific_share", "seed-specific share")
     levers = ", ".join(f"{arm:.3g} at step {step}" for step, arm in metrics["lever_arm"].items())
     told = f"{result['model']}: {metrics['n']} puzzles, {metrics['pool']} seeds each; lever arm {levers}"
-    figure.suptitle(told, x=0.02, ha="left", fontsize="medium")
+    entitle(figure, told)
     return figure
 
 
@@ -63,7 +58,9 @@ def _frontier(panel: Any, entries: Sequence[Mapping[str, Any]]) -> None:
         place = seen[entry["calls"]] = seen.get(entry["calls"], -1) + 1
         style = {"color": _FAMILIES[entry["family"]], "marker": _MARKERS[entry["verifier"]]}
         calls, success = entry["calls"] * _STEP**place, entry["success"]
-        panel.errorbar(calls, success["value"], yerr=_ends(success), linestyle="", elinewidth=0.8, alpha=0.85, **style)
+        panel.errorbar(
+            calls, success["value"], yerr=error_bar(success), linestyle="", elinewidth=0.8, alpha=0.85, **style
+        )
     single = entries[0]["success"]
     panel.axhline(single["value"], color=_FAINT, linewidth=0.8)
     if single["ci95"] is not None:
@@ -89,7 +86,7 @@ def _gains(panel: Any, entries: Sequence[Mapping[str, Any]], metrics: Mapping[st
     for row, entry in enumerate(tested):
         gain = entry["gain"]
         style = {"color": _FAMILIES[entry["family"]], "marker": _MARKERS[entry["verifier"]]}
-        panel.errorbar(gain["value"], row, xerr=_ends(gain), linestyle="", elinewidth=0.8, **style)
+        panel.errorbar(gain["value"], row, xerr=error_bar(gain), linestyle="", elinewidth=0.8, **style)
         if moved := metrics["moved"].get(entry["strategy"]):
             told = f"estimate {moved['clean_estimate']:.2g}, latents {moved['latents']:.2g}"
             where = panel.get_yaxis_transform()
@@ -102,7 +99,7 @@ def _gains(panel: Any, entries: Sequence[Mapping[str, Any]], metrics: Mapping[st
     panel.invert_yaxis()
     panel.set_xlabel("success minus that of single runs")
     if not tested:
-        panel.text(0.5, 0.5, "one puzzle has no interval", ha="center", transform=panel.transAxes)
+        draw_words(panel, "one puzzle has no interval")
 
 
 def _named(entry: Mapping[str, Any]) -> str:
@@ -119,12 +116,4 @@ def _curve(panel: Any, curves: Mapping[str, Any], name: str, label: str) -> None
     if panel.get_legend_handles_labels()[0]:
         panel.legend(fontsize="small")
     else:
-        panel.text(0.5, 0.5, "one group of seeds", ha="center", transform=panel.transAxes)
-
-
-def _ends(number: Mapping[str, Any]) -> Any:
-    """Lengths of the error bar; none without an interval."""
-    if number["ci95"] is None:
-        return None
-    low, high = number["ci95"]
-    return [[max(number["value"] - low, 0)], [max(high - number["value"], 0)]]
+        draw_words(panel, "one group of seeds")

@@ -7,8 +7,8 @@ over puzzles; lengths outside of the model's training are shaded.  Drawn from `r
 from collections.abc import Mapping
 from typing import Any
 
-from stepscope.errors import BadInputError
-from stepscope.figures.canvas import empty
+from stepscope.figures.canvas import empty, entitle, metrics_of
+from stepscope.figures.curves import draw_intervals
 
 __all__ = ["draw"]
 
@@ -33,16 +33,11 @@ def draw(result: Mapping[str, Any]) -> Any:
         PlanError: If matplotlib is not installed.
         BadInputError: If the result is another experiment's.
     """
-    if result.get("experiment") != "frame-count":
-        raise BadInputError(
-            f"The result of {result.get('experiment')!r} came. This figure draws that of 'frame-count'. "
-            "Open the folder of such a run."
-        )
-    metrics = result["metrics"]
+    metrics = metrics_of(result, "frame-count")
     figure = empty(11.0, 3.6)
     for panel, (label, curves) in zip(figure.subplots(1, len(_PANELS)), _PANELS.items(), strict=True):
         for name, (colour, told) in curves.items():
-            _draw_curve(panel, metrics, name, colour, told)
+            draw_intervals(panel, metrics["frames"], metrics["curves"][name], colour, told)
         _shade(panel, metrics)
         panel.set_xticks(metrics["frames"])
         panel.set(xlabel="frames", ylabel=label, ylim=(0, 1.05) if label != "R" else (0, None))
@@ -50,16 +45,8 @@ def draw(result: Mapping[str, Any]) -> Any:
             panel.legend(fontsize="small")
     seeds = f"{metrics['seeds']} seed{'s' * (metrics['seeds'] > 1)}"
     told = f"{result['model']}: {metrics['n']} puzzles x {seeds}, as many steps at every length"
-    figure.suptitle(told, x=0.02, ha="left", fontsize="medium")
+    entitle(figure, told)
     return figure
-
-
-def _draw_curve(panel: Any, metrics: Mapping[str, Any], name: str, colour: str, told: str) -> None:
-    numbers, frames = metrics["curves"][name], metrics["frames"]
-    panel.plot(frames, [number["value"] for number in numbers], color=colour, marker="o", label=told)
-    if all(number["ci95"] is not None for number in numbers):
-        low, high = zip(*(number["ci95"] for number in numbers), strict=True)
-        panel.fill_between(frames, low, high, color=colour, alpha=0.15, linewidth=0)
 
 
 def _shade(panel: Any, metrics: Mapping[str, Any]) -> None:

@@ -20,6 +20,7 @@ _OF_EXPERIMENT = {
     "layer-swap": ("layer-swap",),
     "noise-at-frame": ("noise-at-frame",),
     "noise-at-step": ("noise-at-step", "propagation"),
+    "serial-depth": ("serial-depth",),
     "step-compression": ("step-compression",),
     "wrong-plan": ("wrong-plan",),
 }

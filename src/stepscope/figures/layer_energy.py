@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from stepscope.errors import BadInputError
-from stepscope.figures.canvas import empty
+from stepscope.figures.canvas import empty, entitle, metrics_of
+from stepscope.figures.curves import draw_words, shade
 
 __all__ = ["draw"]
 
@@ -31,12 +31,7 @@ def draw(result: Mapping[str, Any]) -> Any:
         PlanError: If matplotlib is not installed.
         BadInputError: If the result is another experiment's, or of a model without layers.
     """
-    metrics = result.get("metrics", {})
-    if result.get("experiment") != "layer-energy" or not metrics.get("layers"):
-        raise BadInputError(
-            f"The result of {result.get('experiment')!r} came. This figure draws that of 'layer-energy' on a model "
-            "with layers. Open the folder of such a run."
-        )
+    metrics = metrics_of(result, "layer-energy", "with layers")
     example = metrics["example"]
     rows = len(example["frames"])
     figure = empty(12.0, 3.4 + 1.4 * rows)
@@ -47,7 +42,7 @@ def draw(result: Mapping[str, Any]) -> Any:
     _steps(panels[2], metrics)
     _frames(panels[3], metrics)
     _maps(below, example)
-    figure.suptitle(f"{result['model']}: token energy, {metrics['n']} puzzles", x=0.02, ha="left")
+    entitle(figure, f"{result['model']}: token energy, {metrics['n']} puzzles")
     return figure
 
 
@@ -57,9 +52,7 @@ def _curves(panel: Any, curves: Mapping[str, tuple[Mapping[str, Any] | None, str
         if band is None:
             continue
         (line,) = panel.plot(band["mean"], color=colour, label=name, marker=".")
-        if band["low"] is not None:
-            layers = range(len(band["mean"]))
-            panel.fill_between(layers, band["low"], band["high"], color=line.get_color(), alpha=0.2, linewidth=0)
+        shade(panel, range(len(band["mean"])), band["low"], band["high"], line.get_color())
     panel.axhline(1.0, color="black", linestyle=":", linewidth=1)
     panel.set_xlabel("layer")
     panel.set_ylabel("energy inside / outside")
@@ -71,7 +64,7 @@ def _curves(panel: Any, curves: Mapping[str, tuple[Mapping[str, Any] | None, str
 def _steps(panel: Any, metrics: Mapping[str, Any]) -> None:
     """Localisation over steps and layers, white where objects are lit like the rest."""
     if metrics["localisation"] is None:
-        panel.text(0.5, 0.5, "no masks of objects", ha="center", transform=panel.transAxes)
+        draw_words(panel, "no masks of objects")
         return
     values = np.array(metrics["localisation"]["steps"]).T
     reach = max(float(np.abs(values - 1).max()), 0.05)

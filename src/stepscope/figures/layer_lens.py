@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from stepscope.errors import BadInputError
-from stepscope.figures.canvas import empty
+from stepscope.figures.canvas import empty, entitle, metrics_of
+from stepscope.figures.curves import draw_words, shade
 
 __all__ = ["draw"]
 
@@ -32,26 +32,21 @@ def draw(result: Mapping[str, Any]) -> Any:
         PlanError: If matplotlib is not installed.
         BadInputError: If the result is another experiment's, or of a model that cannot be read.
     """
-    metrics = result.get("metrics", {})
-    if result.get("experiment") != "layer-lens" or not metrics.get("layers"):
-        raise BadInputError(
-            f"The result of {result.get('experiment')!r} came. This figure draws that of 'layer-lens' on a model with "
-            "layers and a head. Open the folder of such a run."
-        )
+    metrics = metrics_of(result, "layer-lens", "with layers and a head")
     figure = empty(9.0, 7.0)
     panels = figure.subplots(2, len(_TITLES), squeeze=False)
     for column, (name, title) in enumerate(_TITLES.items()):
         found = metrics[name]
         if found is None:
             for panel in panels[:, column]:
-                panel.text(0.5, 0.5, "no puzzle with several solutions", ha="center", transform=panel.transAxes)
+                draw_words(panel, "no puzzle with several solutions")
                 panel.set_axis_off()
             continue
         values = np.array(found["map"])
         _map(panels[0][column], values, title, metrics)
         _lines(panels[1][column], values, found["band"], title, metrics)
     several = f", {metrics['several_solutions']} with several solutions" if metrics["several_solutions"] else ""
-    figure.suptitle(f"{result['model']}: layer lens, {metrics['n']} puzzles{several}", x=0.02, ha="left")
+    entitle(figure, f"{result['model']}: layer lens, {metrics['n']} puzzles{several}")
     return figure
 
 
@@ -73,11 +68,10 @@ def _map(panel: Any, values: np.ndarray, title: str, metrics: Mapping[str, Any])
 def _lines(panel: Any, values: np.ndarray, band: Mapping[str, Any], title: str, metrics: Mapping[str, Any]) -> None:
     """Layers across, a grey line a step, early ones pale, and their mean; R above 1 is off the panel."""
     places = range(values.shape[1])
-    for shade, line in zip(np.linspace(0.85, 0.25, len(values)), values, strict=True):
-        panel.plot(places, line, color=str(shade), linewidth=1)
+    for grey, line in zip(np.linspace(0.85, 0.25, len(values)), values, strict=True):
+        panel.plot(places, line, color=str(grey), linewidth=1)
     panel.plot(places, band["mean"], color=_MEAN, marker=".", label="mean over steps")
-    if band["low"] is not None:
-        panel.fill_between(places, band["low"], band["high"], color=_MEAN, alpha=0.2, linewidth=0)
+    shade(panel, places, band["low"], band["high"], _MEAN)
     panel.plot([], [], color="0.55", label="one step, pale to dark")
     panel.set_ylim(0, 1.05)
     _every(panel.set_xticks, _names(metrics))

@@ -7,8 +7,8 @@ all.  A frame marks the first step at which a layer can be read better than the 
 from collections.abc import Mapping
 from typing import Any
 
-from stepscope.errors import BadInputError
-from stepscope.figures.canvas import empty
+from stepscope.figures.canvas import empty, entitle, metrics_of
+from stepscope.figures.curves import draw_words
 
 __all__ = ["draw"]
 
@@ -30,12 +30,7 @@ def draw(result: Mapping[str, Any]) -> Any:
         PlanError: If matplotlib is not installed.
         BadInputError: If the result is another experiment's.
     """
-    if result.get("experiment") != "layer-probe":
-        raise BadInputError(
-            f"The result of {result.get('experiment')!r} came. This figure draws that of 'layer-probe'. "
-            "Open the folder of such a run."
-        )
-    metrics = result["metrics"]
+    metrics = metrics_of(result, "layer-probe")
     height = 0.9 + 0.26 * len(metrics["sources"])
     figure = empty(10.0, 0.8 + height * len(_QUESTIONS))
     panels = figure.subplots(len(_QUESTIONS), len(_HALVES), sharex=True, sharey=True, squeeze=False)
@@ -49,7 +44,7 @@ def draw(result: Mapping[str, Any]) -> Any:
     maps = [image for image in drawn if image is not None]
     if maps:
         figure.colorbar(maps[0], ax=panels, shrink=0.6, extend="min", label="share read rightly")
-    figure.suptitle(f"{result['model']}: {metrics['n']} puzzles", x=0.02, ha="left")
+    entitle(figure, f"{result['model']}: {metrics['n']} puzzles")
     return figure
 
 
@@ -60,7 +55,7 @@ def _fill(panel: Any, metrics: Mapping[str, Any], question: str, half: str) -> A
     panel.set_xticks(range(len(steps)), labels=[str(step) for step in steps])
     panel.set_yticks(range(len(sources)), labels=list(sources), fontsize="small")
     if found is None:
-        panel.text(0.5, 0.5, "nothing to ask", ha="center", transform=panel.transAxes)
+        draw_words(panel, "nothing to ask")
         return None
     values = found["accuracy"]["mean"] if half == "accuracy" else found["control"]
     columns = [list(column) for column in zip(*values, strict=True)]

@@ -9,8 +9,8 @@ the answer.  Bands are simultaneous 95% bands over puzzles.  Drawn from `result.
 from collections.abc import Mapping
 from typing import Any
 
-from stepscope.errors import BadInputError
-from stepscope.figures.canvas import empty
+from stepscope.figures.canvas import empty, entitle, metrics_of
+from stepscope.figures.curves import shade
 
 __all__ = ["draw"]
 
@@ -34,12 +34,7 @@ def draw(result: Mapping[str, Any]) -> Any:
         PlanError: If matplotlib is not installed.
         BadInputError: If the result is another experiment's.
     """
-    if result.get("experiment") != "layer-swap":
-        raise BadInputError(
-            f"The result of {result.get('experiment')!r} came. This figure draws that of 'layer-swap'. "
-            "Open the folder of such a run."
-        )
-    metrics = result["metrics"]
+    metrics = metrics_of(result, "layer-swap")
     height = 1.2 + 2.6 * len(metrics["steps"])
     several = len(metrics["steps"]) > 1
     figure = below = empty(9.0, height + _MAPS_HEIGHT * several)
@@ -60,11 +55,8 @@ def draw(result: Mapping[str, Any]) -> Any:
         panel.xaxis.get_major_locator().set_params(integer=True)
     panels[0][0].set_ylim(-0.04, 1.04)
     below.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
-    figure.suptitle(
-        f"{result['model']}: {metrics['n']} puzzles, donor {metrics['donor']}, mode {metrics['mode']}",
-        x=0.02,
-        ha="left",
-    )
+    told = f"{result['model']}: {metrics['n']} puzzles, donor {metrics['donor']}, mode {metrics['mode']}"
+    entitle(figure, told)
     return figure
 
 
@@ -89,10 +81,8 @@ def _fill(panel: Any, metrics: Mapping[str, Any], reading: str, place: int) -> N
         if metrics[who] is not None and metrics[who][reading] is not None:
             flips = metrics[who][reading]
             panel.plot(layers, flips["mean"][place], color=colour, label=label, marker="o", markersize=4)
-            if flips["low"] is not None:
-                panel.fill_between(
-                    layers, flips["low"][place], flips["high"][place], color=colour, alpha=0.15, linewidth=0
-                )
+            low, high = (flips[end] and flips[end][place] for end in ("low", "high"))
+            shade(panel, layers, low, high, colour)
     for who, label in _EDGES.items():
         edge = metrics[who][reading]
         level = edge["value"] if reading == "final" else edge["mean"][place]

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from stepscope.errors import BadInputError
-from stepscope.figures.canvas import empty
+from stepscope.figures.canvas import empty, entitle, metrics_of
+from stepscope.figures.curves import draw_words
 
 __all__ = ["draw"]
 
@@ -33,19 +33,15 @@ def draw(result: Mapping[str, Any]) -> Any:
         PlanError: If matplotlib is not installed.
         BadInputError: If the result is another experiment's.
     """
-    if result.get("experiment") != "noise-at-frame":
-        raise BadInputError(
-            f"The result of {result.get('experiment')!r} came. This figure draws that of 'noise-at-frame'. "
-            "Open the folder of such a run."
-        )
-    figure, metrics = empty(13.0, 7.5), result["metrics"]
+    metrics = metrics_of(result, "noise-at-frame")
+    figure = empty(13.0, 7.5)
     panels = figure.subplots(2, 3)
     fills: Sequence[Callable[[Any, Mapping[str, Any]], None]] = (
         _influence, _asymmetry, _survival, _single_steps, _commitment, _knock_out,
     )  # fmt: skip
     for panel, fill in zip(panels.flat, fills, strict=True):
         fill(panel, metrics)
-    figure.suptitle(_title(result), x=0.01, ha="left")
+    entitle(figure, _title(result))
     return figure
 
 
@@ -160,7 +156,7 @@ def _points(panel: Any, found: Sequence[tuple[int, Mapping[str, Any]]], colour: 
 
 def _nothing(panel: Any, title: str, reason: str) -> None:
     panel.set_title(title)
-    panel.text(0.5, 0.5, reason, ha="center", va="center", transform=panel.transAxes, color=_QUIET)
+    draw_words(panel, reason)
     panel.set(xticks=[], yticks=[])
 
 

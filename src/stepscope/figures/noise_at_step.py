@@ -8,9 +8,9 @@ same sweep with that boundary moved.  Bands are simultaneous 95% bands over puzz
 from collections.abc import Mapping
 from typing import Any
 
-from stepscope.errors import BadInputError
-from stepscope.figures.canvas import empty
+from stepscope.figures.canvas import empty, entitle, metrics_of
 from stepscope.figures.clocks import set_clock, set_knowledge
+from stepscope.figures.curves import shade
 
 __all__ = ["draw"]
 
@@ -38,12 +38,7 @@ def draw(result: Mapping[str, Any]) -> Any:
         PlanError: If matplotlib is not installed.
         BadInputError: If the result is another experiment's.
     """
-    if result.get("experiment") != "noise-at-step":
-        raise BadInputError(
-            f"The result of {result.get('experiment')!r} came. This figure draws that of 'noise-at-step'. "
-            "Open the folder of such a run."
-        )
-    metrics = result["metrics"]
+    metrics = metrics_of(result, "noise-at-step")
     rows = [name for name in _ROWS if metrics["curves"][name] is not None]
     figure = empty(10.0, 1.9 * len(rows) + 0.7)
     panels = figure.subplots(len(rows), len(_CLOCKS), sharey="row", sharex="col", squeeze=False)
@@ -55,7 +50,7 @@ def draw(result: Mapping[str, Any]) -> Any:
         panel.set_xlabel(label)
     figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower right", ncols=4)
     told = f"{result['model']}: noise ({metrics['mode']}) at one step, {metrics['n']} puzzles"
-    figure.suptitle(told, x=0.02, ha="left", fontsize="medium")
+    entitle(figure, told)
     return figure
 
 
@@ -67,8 +62,7 @@ def _fill(panel: Any, metrics: Mapping[str, Any], name: str, clock: str) -> None
         panel.set_ylim(bottom=0)
     else:
         panel.plot(curves[clock], curve["mean"], color=_NOISE, marker=".", label="noise at the step")
-        if curve["low"] is not None:
-            panel.fill_between(curves[clock], curve["low"], curve["high"], color=_NOISE, alpha=0.2, linewidth=0)
+        shade(panel, curves[clock], curve["low"], curve["high"], _NOISE)
         if metrics["moved"] is not None and metrics["moved"]["curves"][name] is not None:
             panel.plot(curves[clock], metrics["moved"]["curves"][name]["mean"], color=_MOVED, label="boundary moved")
         if name == "knowledge":

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stepscope.errors import BadInputError
-from stepscope.figures.canvas import empty
+from stepscope.figures.canvas import empty, entitle
 from stepscope.figures.clocks import set_clock
+from stepscope.figures.curves import shade
 
 __all__ = ["draw"]
 
@@ -52,7 +53,7 @@ def draw(result: Mapping[str, Any]) -> Any:
     panels[0].set_ylabel("dissimilarity at the end")
     below.legend(*panels[0].get_legend_handles_labels(), loc="outside lower right", ncols=4)
     told = f"{result['model']}: what noise ({metrics['mode']}) at one step does later, {metrics['n']} puzzles"
-    figure.suptitle(told, x=0.02, ha="left", fontsize="medium")
+    entitle(figure, told)
     return figure
 
 
@@ -91,8 +92,7 @@ def _fill(panel: Any, metrics: Mapping[str, Any], clock: str) -> None:
     curve = found["sensitivity"]
     if curve is not None:
         panel.plot(times, curve["mean"], color=_SENSITIVITY, linestyle="--", marker=".", label="noise at the step")
-        if curve["low"] is not None:
-            panel.fill_between(times, curve["low"], curve["high"], color=_SENSITIVITY, alpha=0.2, linewidth=0)
+        shade(panel, times, curve["low"], curve["high"], _SENSITIVITY)
     for name, label in _NULLS.items():
         if found[name]["mean"] is not None and found[name]["mean"][-1] is not None:
             panel.axhline(found[name]["mean"][-1], color=_COLOURS[name], linewidth=1, label=f"other seed, {label}")

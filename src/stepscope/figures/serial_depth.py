@@ -7,8 +7,7 @@ more steps bought more depth, the lines would rise and the gap would fall.  Draw
 from collections.abc import Mapping
 from typing import Any
 
-from stepscope.errors import BadInputError
-from stepscope.figures.canvas import empty
+from stepscope.figures.canvas import empty, entitle, metrics_of
 
 __all__ = ["draw"]
 
@@ -26,12 +25,8 @@ def draw(result: Mapping[str, Any]) -> Any:
         PlanError: If matplotlib is not installed.
         BadInputError: If the result is another experiment's.
     """
-    if result.get("experiment") != "serial-depth":
-        raise BadInputError(
-            f"The result of {result.get('experiment')!r} came. This figure draws that of 'serial-depth'. "
-            "Open the folder of such a run."
-        )
-    figure, metrics = empty(9.0, 4.0), result["metrics"]
+    metrics = metrics_of(result, "serial-depth")
+    figure = empty(9.0, 4.0)
     success, gap = figure.subplots(1, 2)
     for index, found in enumerate(metrics["by_steps"]):
         _lines(success, found, f"C{index}")
@@ -42,7 +37,7 @@ def draw(result: Mapping[str, Any]) -> Any:
     gap.axhline(0, color="#94a3b8", linewidth=1)
     gap.set(xlabel="steps", ylabel="gap: twin minus flight")
     gap.set_xticks([found["num_steps"] for found in metrics["by_steps"]])
-    figure.suptitle(f"{result['model']}: {metrics['n']} puzzles", x=0.02, ha="left")
+    entitle(figure, f"{result['model']}: {metrics['n']} puzzles")
     return figure
 
 

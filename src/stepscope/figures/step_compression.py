@@ -7,8 +7,8 @@ each against the number of steps on a logarithmic axis, with 95% intervals over 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stepscope.errors import BadInputError
-from stepscope.figures.canvas import empty
+from stepscope.figures.canvas import empty, entitle, metrics_of
+from stepscope.figures.curves import draw_intervals, draw_words
 
 __all__ = ["draw"]
 
@@ -37,12 +37,7 @@ def draw(result: Mapping[str, Any]) -> Any:
         PlanError: If matplotlib is not installed.
         BadInputError: If the result is another experiment's.
     """
-    if result.get("experiment") != "step-compression":
-        raise BadInputError(
-            f"The result of {result.get('experiment')!r} came. This figure draws that of 'step-compression'. "
-            "Open the folder of such a run."
-        )
-    metrics = result["metrics"]
+    metrics = metrics_of(result, "step-compression")
     figure = empty(14.0, 3.8)
     for panel, (label, curves) in zip(figure.subplots(1, len(_PANELS)), _PANELS.items(), strict=True):
         for name, (colour, told) in curves.items():
@@ -55,7 +50,7 @@ def draw(result: Mapping[str, Any]) -> Any:
             panel.legend(fontsize="small")
     seeds = f"{metrics['seeds']} seed{'s' * (metrics['seeds'] > 1)}"
     told = f"{result['model']}: {metrics['n']} puzzles x {seeds}"
-    figure.suptitle(told, x=0.02, ha="left", fontsize="medium")
+    entitle(figure, told)
     return figure
 
 
@@ -64,10 +59,6 @@ def _draw_curve(
 ) -> None:
     """One curve; the number of solutions of the puzzles decides whether there is one."""
     if numbers is None:
-        panel.text(0.5, 0.5, "no puzzle with several solutions", ha="center", transform=panel.transAxes)
+        draw_words(panel, "no puzzle with several solutions")
         return
-    values = [number["value"] for number in numbers]
-    panel.plot(steps, values, color=colour, marker="o", label=told)
-    if all(number["ci95"] is not None for number in numbers):
-        low, high = zip(*(number["ci95"] for number in numbers), strict=True)
-        panel.fill_between(steps, low, high, color=colour, alpha=0.15, linewidth=0)
+    draw_intervals(panel, steps, numbers, colour, told)

@@ -7,9 +7,9 @@ Bands are simultaneous 95% bands over puzzles.  Drawn from `result.json` alone.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stepscope.errors import BadInputError
-from stepscope.figures.canvas import empty
+from stepscope.figures.canvas import empty, entitle, metrics_of
 from stepscope.figures.clocks import set_clock, set_knowledge
+from stepscope.figures.curves import draw_words, shade
 
 __all__ = ["draw"]
 
@@ -41,12 +41,7 @@ def draw(result: Mapping[str, Any]) -> Any:
         PlanError: If matplotlib is not installed.
         BadInputError: If the result is another experiment's.
     """
-    if result.get("experiment") != "wrong-plan":
-        raise BadInputError(
-            f"The result of {result.get('experiment')!r} came. This figure draws that of 'wrong-plan'. "
-            "Open the folder of such a run."
-        )
-    metrics = result["metrics"]
+    metrics = metrics_of(result, "wrong-plan")
     donors = [donor for donor in _TITLES if donor in metrics["donors"]]
     figure = empty(1.2 + 3.1 * len(donors), 9.0)
     panels = figure.subplots(len(_ROWS), len(donors), sharey="row", squeeze=False)
@@ -62,7 +57,7 @@ def draw(result: Mapping[str, Any]) -> Any:
     for panel, (_, _, label) in zip(panels[:, 0], _ROWS, strict=True):
         panel.set_ylabel(label)
     figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower right", ncols=2)
-    figure.suptitle(f"{result['model']}: a wrong plan at one step", x=0.02, ha="left", fontsize="medium")
+    entitle(figure, f"{result['model']}: a wrong plan at one step")
     return figure
 
 
@@ -79,8 +74,7 @@ def _curve(
     panel: Any, clock: Sequence[float | int], curve: Mapping[str, Any] | None, colour: str, style: str, label: str
 ) -> None:
     if curve is None:
-        panel.text(0.5, 0.5, "no clean run with an answer", ha="center", transform=panel.transAxes)
+        draw_words(panel, "no clean run with an answer")
         return
     panel.plot(clock, curve["mean"], color=colour, linestyle=style, marker=".", label=label)
-    if curve["low"] is not None:
-        panel.fill_between(clock, curve["low"], curve["high"], color=colour, alpha=0.15, linewidth=0)
+    shade(panel, clock, curve["low"], curve["high"], colour)

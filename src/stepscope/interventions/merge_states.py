@@ -104,7 +104,7 @@ class MergeEstimates(AbstractMerge):
         Raises:
             PlanError: If the model puts out something else than a velocity, which a scheduler would read unmerged.
         """
-        if not torch.equal(prediction.model_output, prediction.velocity):
+        if not torch.equal(prediction.model_output.to(prediction.velocity), prediction.velocity):
             raise PlanError(
                 f"MergeEstimates has {self.of}. This model puts out no velocity. Merge hidden states or latents."
             )
@@ -117,7 +117,7 @@ class MergeEstimates(AbstractMerge):
         return replace(
             own,
             velocity=velocity,
-            model_output=velocity,
+            model_output=velocity.to(own.model_output),
             clean=own.clean - sigma * (velocity - own.velocity),
             cond=own.cond - sigma * (cond - _cond_velocity(own, sigma)),
         )
@@ -126,7 +126,7 @@ class MergeEstimates(AbstractMerge):
         clean = self._merged(own.clean, [each.clean for each in lent])
         velocity = own.velocity - (clean - own.clean) / sigma
         cond = self._merged(own.cond, [each.cond for each in lent])
-        return replace(own, velocity=velocity, model_output=velocity, clean=clean, cond=cond)
+        return replace(own, velocity=velocity, model_output=velocity.to(own.model_output), clean=clean, cond=cond)
 
     def _merged(self, own: LatentsBatch, others: Sequence[LatentsBatch]) -> LatentsBatch:
         return self.merged(own, others, _PLACES, _ALL)

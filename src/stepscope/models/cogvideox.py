@@ -43,6 +43,7 @@ from stepscope.shapes import LatentsBatch, Trajectory
 __all__ = ["LAYOUT", "CogVideoXCondition", "CogVideoXDenoiser"]
 
 LAYOUT = Layout("transformer_blocks", cross_attn=None, mlp="ff", masks_by_head=True)
+_TEXT_TOKENS = 226  # what the stock call pads to
 _POSTERIOR_SEED = 0
 _OFFSET = 2.0  # what the stock call tells the models that have an `ofs` embedding
 
@@ -130,6 +131,18 @@ class CogVideoXDenoiser(AbstractDenoiser):
             text=torch.cat(text),
             first_frame=torch.cat([self._first_frame(sample) for sample in samples]),
             rotary=self._rotary(samples[0]),
+        )
+
+    @torch.no_grad()
+    def wordless(self, sample: Input, guidance: float) -> CogVideoXCondition:
+        """What `condition` gives for a sample, its text embeddings with a shape and no content: for an estimate."""
+        branches: tuple[CfgBranch, ...] = ("uncond", "cond") if guidance > 1 else ("cond",)
+        shape = (len(branches), _TEXT_TOKENS, self._main.config.text_embed_dim)
+        return CogVideoXCondition(
+            branches=branches,
+            text=torch.empty(shape, dtype=self._main.dtype, device=self.device),
+            first_frame=self._first_frame(sample),
+            rotary=self._rotary(sample),
         )
 
     def collate(self, conditions: Sequence[CogVideoXCondition]) -> CogVideoXCondition:

@@ -75,13 +75,16 @@ class CogVideoXCodec:
         latents = vae.encode(video).latent_dist.mode().float()[0] * self.pipeline.vae_scaling_factor_image
         return torch.cat([latents[:, : self.padding], latents], dim=1)
 
-    @torch.no_grad()
     def decode(self, latents: Latents) -> Frames:
         """The frames that the stock pipeline would show for these latents, rounded to 8 bits."""
+        return frames_from_video(self.pipeline, self.video(latents))
+
+    @torch.no_grad()
+    def video(self, latents: Latents) -> torch.Tensor:
+        """What the VAE makes of these latents, pixels [1, 3, T, Y, X] in about [-1, 1]."""
         vae = self.pipeline.vae
         kept = latents[:, self.padding :].transpose(0, 1)[None]
-        video = self.pipeline.decode_latents(kept.to(device=self.pipeline._execution_device, dtype=vae.dtype))
-        return frames_from_video(self.pipeline, video)
+        return self.pipeline.decode_latents(kept.to(device=self.pipeline._execution_device, dtype=vae.dtype))
 
     def _check_positions(self, height: int, width: int) -> None:
         config, spatial = self.pipeline.transformer.config, self.pipeline.vae_scale_factor_spatial

@@ -18,7 +18,16 @@ from stepscope.errors import BadInputError, ModelLoadError, UnknownNameError
 from stepscope.models.cards import Card, folder_card, hub_card, is_bundled, model_names, named_card
 from stepscope.models.weights import PICKLED, check_weights
 
-__all__ = ["SUPPORTED", "Found", "find", "find_configuration", "first_line", "open_pipeline", "unsupported"]
+__all__ = [
+    "SUPPORTED",
+    "Found",
+    "find",
+    "find_configuration",
+    "first_line",
+    "open_pipeline",
+    "pipeline_class",
+    "unsupported",
+]
 
 SUPPORTED = ("CogVideoXImageToVideoPipeline", "LTXImageToVideoPipeline", "WanImageToVideoPipeline")
 _SAME_PARTS = {"LTXPipeline": "LTXImageToVideoPipeline"}  # as LTX-Video is published: the image is only in the call
@@ -79,7 +88,7 @@ def open_pipeline(folder: Path, dtype: torch.dtype) -> Any:
     Raises:
         ModelLoadError: for a class that is not supported, pickled weights, files that are missing or not whole.
     """
-    kind = _checked_class(folder)
+    kind = pipeline_class(folder)
     check_weights(folder)
     import diffusers
 
@@ -128,7 +137,8 @@ def _fetched(hub_id: str, revision: str | None, files: Sequence[str]) -> Path:
         ) from error
 
 
-def _checked_class(folder: Path) -> str:
+def pipeline_class(folder: Path) -> str:
+    """The stock class that opens a folder; refuses what no family here knows."""
     index = folder / "model_index.json"
     if not index.is_file():
         raise ModelLoadError(f"The folder {folder} has no model_index.json. A diffusers folder has one. Give another.")

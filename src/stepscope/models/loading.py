@@ -26,7 +26,7 @@ from stepscope.models.wan import WanDenoiser
 from stepscope.models.weights import folder_hash, pipeline_hash, source_hash
 from stepscope.shapes import Frames, Latents
 
-__all__ = ["LoadedModel", "Reference", "load"]
+__all__ = ["LoadedModel", "Reference", "load", "of_family"]
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -177,12 +177,12 @@ def _of_file(source: str, device: torch.device) -> LoadedModel:
 
 
 def _pipeline(pipeline: Any, name: str, card: Card, weights_hash: str, reference: Reference | None) -> LoadedModel:
-    denoiser = _of_family(pipeline, card)
+    denoiser = of_family(pipeline, card)
     codec = denoiser.codec
     return LoadedModel(name, denoiser, codec.encode, codec.decode, pipeline, card, weights_hash, reference)
 
 
-def _of_family(pipeline: Any, card: Card) -> WanDenoiser | LTXDenoiser | CogVideoXDenoiser:
+def of_family(pipeline: Any, card: Card) -> WanDenoiser | LTXDenoiser | CogVideoXDenoiser:
     """The one place where families are told apart."""
     ancestors = {kind.__name__ for kind in type(pipeline).__mro__}
     if "LTXImageToVideoPipeline" in ancestors:

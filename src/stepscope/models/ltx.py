@@ -36,6 +36,7 @@ __all__ = ["LAYOUT", "LTXCondition", "LTXDenoiser"]
 LAYOUT = Layout("transformer_blocks", mlp="ff", masks_by_head=True)
 FRAME_RATE = 25.0
 """Frames a second that the stock call tells the model if nobody says otherwise."""
+_TEXT_TOKENS = 128  # what the stock call pads to
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,18 @@ class LTXDenoiser(AbstractDenoiser):
             text=torch.cat([embeds for embeds, _ in texts]),
             text_mask=torch.cat([mask for _, mask in texts]),
             first_frame=torch.stack([self.codec.first_frame(sample.first_frame) for sample in samples]),
+        )
+
+    @torch.no_grad()
+    def wordless(self, sample: Input, guidance: float) -> LTXCondition:
+        """What `condition` gives for a sample, its text embeddings with a shape and no content: for an estimate."""
+        branches: tuple[CfgBranch, ...] = ("uncond", "cond") if guidance > 1 else ("cond",)
+        shape, device = (len(branches), _TEXT_TOKENS), self.device
+        return LTXCondition(
+            branches=branches,
+            text=torch.empty(*shape, self._main.config.caption_channels, dtype=self._main.dtype, device=device),
+            text_mask=torch.ones(shape, dtype=torch.bool, device=device),
+            first_frame=self.codec.first_frame(sample.first_frame)[None],
         )
 
     def collate(self, conditions: Sequence[LTXCondition]) -> LTXCondition:

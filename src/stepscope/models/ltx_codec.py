@@ -69,20 +69,25 @@ class LTXCodec:
         """The latents [C, 1, H, W] on which the pipeline conditions: the stock call leaves `scaling_factor` out."""
         return self._encoded(image[None], 1.0)
 
-    @torch.no_grad()
     def decode(self, latents: Latents) -> Frames:
         """The frames that the stock pipeline would show for these latents, rounded to 8 bits."""
+        return frames_from_video(self.pipeline, self.video(latents))
+
+    @torch.no_grad()
+    def video(self, latents: Latents) -> torch.Tensor:
+        """What the VAE makes of these latents, pixels [1, 3, T, Y, X] in about [-1, 1]."""
         vae = self.pipeline.vae
         z, timestep = self._unscaled(latents[None].to(self.pipeline._execution_device)).to(vae.dtype), None
         if vae.config.timestep_conditioning:
-            noise = torch.randn(z.shape, generator=torch.Generator().manual_seed(_NOISE_SEED), dtype=z.dtype).to(z)
+            noise = torch.randn(
+                z.shape, generator=torch.Generator().manual_seed(_NOISE_SEED), dtype=z.dtype, device="cpu"
+            ).to(z)
             timestep, w = (torch.tensor([value]).to(z) for value in (self.decode_timestep, self.decode_noise_scale))
             z = (1 - w) * z + w * noise
         with torch.random.fork_rng(devices=range(torch.cuda.device_count()), enabled=self._injects_noise):
             if self._injects_noise:
                 torch.manual_seed(_NOISE_SEED)
-            video = vae.decode(z, timestep, return_dict=False)[0]
-        return frames_from_video(self.pipeline, video)
+            return vae.decode(z, timestep, return_dict=False)[0]
 
     @property
     def _injects_noise(self) -> bool:

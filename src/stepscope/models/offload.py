@@ -28,7 +28,7 @@ import torch
 from stepscope.errors import BadInputError, UnknownNameError
 from stepscope.shapes import Frames, Latents
 
-__all__ = ["OFFLOADS", "Turns", "check_offload", "in_tiles", "settle"]
+__all__ = ["OFFLOADS", "Turns", "check_offload", "in_tiles", "settle", "tiling"]
 
 OFFLOADS = ("none", "model", "group")
 _ENCODERS = ("text_encoder", "image_encoder")
@@ -118,7 +118,7 @@ def in_tiles(vae: Any, decode: Callable[[Latents], Frames]) -> Callable[[Latents
     """A decoding that takes one tile of the video after the other; the VAE is as before afterwards."""
 
     def decoded(latents: Latents) -> Frames:
-        with _tiling(vae):
+        with tiling(vae):
             return decode(latents)
 
     return decoded
@@ -135,7 +135,8 @@ def _group(expert: Any, device: torch.device) -> None:
 
 
 @contextmanager
-def _tiling(vae: Any) -> Iterator[None]:
+def tiling(vae: Any) -> Iterator[None]:
+    """The VAE decodes in tiles inside, and as before afterwards."""
     before = vae.use_tiling
     vae.use_tiling = True
     try:

@@ -59,7 +59,8 @@ class SchedulerSolver(AbstractSolver):
             scheduler.set_begin_index(state.step)
         timestep = scheduler.timesteps[state.step]
         latents = scheduler.step(prediction.model_output, timestep, state.latents, return_dict=False)[0]
-        return DenoisingState(latents, state.step + 1, scheduler)
+        # Some schedulers round what they give to the network's number type: its values are kept, not its type.
+        return DenoisingState(latents.to(state.latents), state.step + 1, scheduler)
 
     def jump(self, solver_state: Any, grid: Grid, step: int) -> Any:
         """A scheduler that starts at `step` and remembers nothing of what was before."""

@@ -6,7 +6,8 @@
 
 The network answers with the velocity v = n - x_0.  With guidance w > 1 it is asked twice, conditional first:
 v = v_u + w (v_c - v_u).  Parts of the pipeline are used (prompt encoding, image encoding, preparation of the
-condition), its `__call__` never.  On CPU, float32 and batch 1 the run equals that call bit for bit.
+condition), its `__call__` never.  With batch 1 and the pipeline's own scheduler the run equals
+that call bit for bit, in float32 and in bfloat16.
 Cost of a prediction: one forward a branch, B samples each.
 """
 
@@ -125,6 +126,24 @@ class WanDenoiser(AbstractDenoiser):
             free=prepared[0][1],
         )
 
+    @torch.no_grad()
+    def wordless(self, sample: Input, guidance: float) -> WanCondition:
+        """What `condition` gives for a sample, its text embeddings with a shape and no content: for an estimate."""
+        branches: tuple[CfgBranch, ...] = ("cond", "uncond") if guidance > 1 else ("cond",)
+        first_frame, free = self._first_frame(sample)
+
+        def empty(tokens: int, channels: int) -> torch.Tensor:
+            return torch.empty(1, tokens, channels, dtype=self._dtype, device=self.device)
+
+        return WanCondition(
+            text={branch: empty(_TEXT_TOKENS, self._main.config.text_dim) for branch in branches},
+            image=None
+            if self._main.config.image_dim is None
+            else empty(self._image_tokens, self._main.config.image_dim),
+            first_frame=first_frame,
+            free=free,
+        )
+
     def collate(self, conditions: Sequence[WanCondition]) -> WanCondition:
         """The conditions of samples of one size side by side."""
         first, images = conditions[0], [each.image for each in conditions if each.image is not None]
@@ -164,13 +183,12 @@ class WanDenoiser(AbstractDenoiser):
         def clean(velocity: torch.Tensor) -> LatentsBatch:
             return condition.given(clean_from_velocity(latents, velocity.to(latents), sigma))
 
-        velocity = guided.to(latents)
         return Prediction(
-            velocity=velocity,
+            velocity=guided.to(latents),
             clean=clean(guided),
             cond=clean(cond),
             model_calls=len(latents) * (2 if guidance > 1 else 1),
-            model_output=velocity,
+            model_output=guided,
         )
 
     @torch.no_grad()
@@ -195,6 +213,11 @@ class WanDenoiser(AbstractDenoiser):
     def finish(self, latents: LatentsBatch, condition: WanCondition) -> LatentsBatch:
         """The result; with one timestep a token, the first frame is put back."""
         return condition.given(latents)
+
+    @property
+    def _image_tokens(self) -> int:
+        config = self.pipeline.image_encoder.config
+        return (config.image_size // config.patch_size) ** 2 + 1  # patches, and the class token
 
     def _network(self, expert: str | None) -> Any:
         return self.pipeline.transformer_2 if expert == "low_noise" else self.pipeline.transformer

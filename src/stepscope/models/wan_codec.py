@@ -63,14 +63,17 @@ class WanCodec:
         mean, inverse_std = self._moments(mode)
         return ((mode - mean) * inverse_std)[0]
 
-    @torch.no_grad()
     def decode(self, latents: Latents) -> Frames:
         """The frames that the stock pipeline would show for these latents, rounded to 8 bits."""
+        return frames_from_video(self.pipeline, self.video(latents))
+
+    @torch.no_grad()
+    def video(self, latents: Latents) -> torch.Tensor:
+        """What the VAE makes of these latents, pixels [1, 3, T, Y, X] in about [-1, 1]."""
         vae = self.pipeline.vae
         scaled = latents[None].to(device=self.pipeline._execution_device, dtype=vae.dtype)
         mean, inverse_std = self._moments(scaled)
-        video = vae.decode(scaled / inverse_std + mean, return_dict=False)[0]
-        return frames_from_video(self.pipeline, video)
+        return vae.decode(scaled / inverse_std + mean, return_dict=False)[0]
 
     def _moments(self, like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean and 1/std, each [1, C, 1, 1, 1]; multiplied and divided in the stock order, to agree bitwise."""

@@ -12,8 +12,7 @@ own attention; an attention mask that an intervention sets is not seen.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -21,16 +20,13 @@ from jaxtyping import Float
 
 from stepscope.denoise import RunInfo, SiteEvent, StepEvent
 from stepscope.errors import BadInputError
-from stepscope.recorders.places import Place, laid_out, layers_of, place_of, some_tokens
+from stepscope.recorders.kept import Kept, laid_out_by_row
+from stepscope.recorders.places import place_of, some_tokens
 
 __all__ = ["CrossFrameAttention"]
 
 
-@dataclass(frozen=True)
-class _State:
-    run: RunInfo
-    layers: tuple[int, ...]
-    masses: Mapping[Place, Float[torch.Tensor, "B F F"]] = field(default_factory=dict)
+_State = Kept[Float[torch.Tensor, "B F F"]]
 
 
 class CrossFrameAttention:
@@ -59,7 +55,7 @@ class CrossFrameAttention:
             BadInputError: If the model has no layers.
             PlanError: If it lacks some of those asked for.
         """
-        return _State(run, layers_of(self.name, run, self.layers))
+        return Kept.begun(self.name, run, self.layers)
 
     def update(self, state: _State, event: StepEvent | SiteEvent) -> _State:
         """One more layer's attention."""
@@ -69,16 +65,15 @@ class CrossFrameAttention:
         grid = event.address.token_grid
         assert grid is not None, "place_of refuses an event without one"
         mass = self._mass(event.hidden.detach(), grid)
-        return replace(state, masses={**state.masses, place: mass})
+        return state.with_value(place, mass)
 
     def merge(self, first: _State, second: _State) -> _State:
         """What both parts of a stream saw."""
-        return replace(first, masses={**first.masses, **second.masses})
+        return first.joined(second)
 
     def finish(self, state: _State) -> np.ndarray:
         """The masses, laid out."""
-        masses = laid_out(state.masses, state.run, state.layers, np.float32)
-        return masses[:, :, :, 0] if masses.shape[3] == 1 else np.moveaxis(masses, 3, 0)
+        return laid_out_by_row(state, np.float32)
 
     def _mass(
         self, hidden: Float[torch.Tensor, "B 2 heads L d"], grid: tuple[int, int, int]

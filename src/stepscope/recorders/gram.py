@@ -12,8 +12,7 @@ Cost: n^2 D operations and 4 n^2 bytes a layer, CFG branch and step (n = 512: 1 
 Sources: Kornblith, Norouzi, Lee, Hinton 2019 (arXiv 1905.00414); Murphy, Zylberberg, Fyshe 2024 (arXiv 2405.01012).
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -21,18 +20,15 @@ from jaxtyping import Float, Float64
 
 from stepscope.denoise import RunInfo, SiteEvent, StepEvent
 from stepscope.errors import BadInputError
-from stepscope.recorders.places import Place, layers_of, place_of, some_tokens
+from stepscope.recorders.kept import Kept
+from stepscope.recorders.places import Place, place_of, some_tokens
 
 __all__ = ["Gram"]
 
 _FEWEST = 4  # below, U-centring divides by zero
 
 
-@dataclass(frozen=True)
-class _State:
-    run: RunInfo
-    layers: tuple[int, ...]
-    grams: Mapping[Place, Float[torch.Tensor, "B n n"]] = field(default_factory=dict)
+_State = Kept[Float[torch.Tensor, "B n n"]]
 
 
 class Gram:
@@ -61,7 +57,7 @@ class Gram:
             BadInputError: If the model has no layers.
             PlanError: If it lacks some of those asked for.
         """
-        return _State(run, layers_of(self.name, run, self.layers))
+        return Kept.begun(self.name, run, self.layers)
 
     def update(self, state: _State, event: StepEvent | SiteEvent) -> _State:
         """One more block's Gram matrix.
@@ -78,24 +74,24 @@ class Gram:
                 f"A video of {available} tokens came. CKA compares {_FEWEST} or more. Use a larger one."
             )
         shown = event.hidden.detach()[:, some_tokens(self.tokens, available).to(event.hidden.device)]
-        return replace(state, grams={**state.grams, place: _centred_gram(shown)})
+        return state.with_value(place, _centred_gram(shown))
 
     def merge(self, first: _State, second: _State) -> _State:
         """The Gram matrices of both parts of a stream."""
-        return replace(first, grams={**first.grams, **second.grams})
+        return first.joined(second)
 
     def finish(self, state: _State) -> dict[str, np.ndarray]:
         """Layer against layer, and step against step."""
         run, steps = state.run, range(state.run.grid.num_steps)
         by_layer = [
             [
-                _cka([state.grams.get(Place(step, branch, layer)) for layer in state.layers])
+                _cka([state.values.get(Place(step, branch, layer)) for layer in state.layers])
                 for branch in run.cfg_branches
             ]
             for step in steps
         ]
         by_step = [
-            [_cka([state.grams.get(Place(step, branch, layer)) for step in steps]) for layer in state.layers]
+            [_cka([state.values.get(Place(step, branch, layer)) for step in steps]) for layer in state.layers]
             for branch in run.cfg_branches
         ]
         return {"layers": _stacked(by_layer), "steps": _stacked(by_step)}

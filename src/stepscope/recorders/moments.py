@@ -6,23 +6,19 @@ Accumulated in float64, a few tokens at a time.  Cost: two passes over a block's
 CFG branch and step on the device.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 
 import numpy as np
 
 from stepscope.denoise import RunInfo, SiteEvent, StepEvent
-from stepscope.recorders.places import Place, laid_out, layers_of, place_of
+from stepscope.recorders.kept import Kept
+from stepscope.recorders.places import laid_out, place_of
 from stepscope.recorders.scatter import Scatter
 
 __all__ = ["Moments"]
 
 
-@dataclass(frozen=True)
-class _State:
-    run: RunInfo
-    layers: tuple[int, ...]
-    scatters: Mapping[Place, Scatter] = field(default_factory=dict)
+_State = Kept[Scatter]
 
 
 class Moments:
@@ -45,7 +41,7 @@ class Moments:
             BadInputError: If the model has no layers.
             PlanError: If it lacks some of those asked for.
         """
-        return _State(run, layers_of(self.name, run, self.layers))
+        return Kept.begun(self.name, run, self.layers)
 
     def update(self, state: _State, event: StepEvent | SiteEvent) -> _State:
         """One more block's tokens."""
@@ -53,17 +49,16 @@ class Moments:
         if place is None or isinstance(event, StepEvent):
             return state
         scatter = Scatter.of(event.hidden.flatten(0, 1), whole=False)
-        return replace(state, scatters={**state.scatters, place: scatter.joined(state.scatters.get(place))})
+        return state.with_value(place, scatter.joined(state.values.get(place)))
 
     def merge(self, first: _State, second: _State) -> _State:
         """The tokens of both parts of a stream, or of two runs."""
-        both = {place: scatter.joined(first.scatters.get(place)) for place, scatter in second.scatters.items()}
-        return replace(first, scatters={**first.scatters, **both})
+        return first.joined(second, Scatter.joined)
 
     def finish(self, state: _State) -> dict[str, np.ndarray]:
         """Means and variances, laid out."""
-        means = {place: each.mean for place, each in state.scatters.items()}
-        variances = {place: each.scatter / each.count for place, each in state.scatters.items()}
+        means = {place: each.mean for place, each in state.values.items()}
+        variances = {place: each.scatter / each.count for place, each in state.values.items()}
         return {
             "mean": laid_out(means, state.run, state.layers, np.float64),
             "variance": laid_out(variances, state.run, state.layers, np.float64),

@@ -17,7 +17,7 @@ Sums are in float64, over a fixed draw of n tokens.  Cost: one pass over a block
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,7 +26,8 @@ from jaxtyping import Float64
 
 from stepscope.denoise import RunInfo, SiteEvent, StepEvent
 from stepscope.errors import BadInputError
-from stepscope.recorders.places import Place, laid_out, layers_of, parts_of, place_of, some_tokens
+from stepscope.recorders.kept import Kept
+from stepscope.recorders.places import laid_out, parts_of, place_of, some_tokens
 
 __all__ = ["SeedVariance", "seed_parts"]
 
@@ -45,11 +46,7 @@ class _Sums:
         return _Sums(self.total + other.total, self.power + other.power, self.count + other.count)
 
 
-@dataclass(frozen=True)
-class _State:
-    run: RunInfo
-    layers: tuple[int, ...]
-    sums: Mapping[Place, _Sums] = field(default_factory=dict)
+_State = Kept[_Sums]
 
 
 class SeedVariance:
@@ -78,29 +75,31 @@ class SeedVariance:
             BadInputError: If the model has no layers.
             PlanError: If it lacks some of those asked for.
         """
-        return _State(run, layers_of(self.name, run, self.layers))
+        return Kept.begun(self.name, run, self.layers)
 
     def update(self, state: _State, event: StepEvent | SiteEvent) -> _State:
         """One more block's output of every seed in the batch."""
         place = place_of(event, state.layers)
         if place is None or isinstance(event, StepEvent) or place.cfg_branch != "cond":
             return state
-        sums = state.sums.get(place)
+        sums = state.values.get(place)
         for tokens in event.hidden.detach():
             sums = self._of(tokens).plus(sums)
         assert sums is not None, "a batch has at least one row"
-        return replace(state, sums={**state.sums, place: sums})
+        return state.with_value(place, sums)
 
     def merge(self, first: _State, second: _State) -> _State:
         """The seeds of both parts of a stream, or of two runs."""
-        both = {place: sums.plus(first.sums.get(place)) for place, sums in second.sums.items()}
-        return replace(first, sums={**first.sums, **both})
+        return first.joined(second, _Sums.plus)
 
     def finish(self, state: _State) -> dict[str, np.ndarray]:
         """The sums, laid out."""
         parts = {
             name: laid_out(
-                {place: getattr(sums, name) for place, sums in state.sums.items()}, state.run, state.layers, np.float64
+                {place: getattr(sums, name) for place, sums in state.values.items()},
+                state.run,
+                state.layers,
+                np.float64,
             )
             for name in _PARTS
         }

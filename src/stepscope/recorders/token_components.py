@@ -11,8 +11,7 @@ Computed in float32 or better.  Cost: K D operations a token (under 1% of a forw
 branch and step.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,16 +19,13 @@ import torch
 
 from stepscope.denoise import RunInfo, SiteEvent, StepEvent
 from stepscope.errors import BadInputError
-from stepscope.recorders.places import Place, laid_out, layers_of, parts_of, place_of
+from stepscope.recorders.kept import Kept, laid_out_by_row
+from stepscope.recorders.places import parts_of, place_of
 
 __all__ = ["TokenComponents"]
 
 
-@dataclass(frozen=True)
-class _State:
-    run: RunInfo
-    layers: tuple[int, ...]
-    coordinates: Mapping[Place, torch.Tensor] = field(default_factory=dict)
+_State = Kept[torch.Tensor]
 
 
 class TokenComponents:
@@ -68,7 +64,7 @@ class TokenComponents:
             BadInputError: If the model has no layers.
             PlanError: If it lacks some of those asked for.
         """
-        return _State(run, layers_of(self.name, run, self.layers))
+        return Kept.begun(self.name, run, self.layers)
 
     def update(self, state: _State, event: StepEvent | SiteEvent) -> _State:
         """One more block's tokens.
@@ -82,16 +78,15 @@ class TokenComponents:
         grid = event.address.token_grid
         assert grid is not None, "place_of refuses an event without one"
         tokens = self._projected(event.hidden.flatten(0, 1)).unflatten(0, (len(event.hidden), *grid)).movedim(-1, 1)
-        return replace(state, coordinates={**state.coordinates, place: tokens})
+        return state.with_value(place, tokens)
 
     def merge(self, first: _State, second: _State) -> _State:
         """The coordinates of both parts of a stream."""
-        return replace(first, coordinates={**first.coordinates, **second.coordinates})
+        return first.joined(second)
 
     def finish(self, state: _State) -> np.ndarray:
         """The coordinates, laid out."""
-        components = laid_out(state.coordinates, state.run, state.layers, np.float32)
-        return components[:, :, :, 0] if components.shape[3] == 1 else np.moveaxis(components, 3, 0)
+        return laid_out_by_row(state, np.float32)
 
     def _projected(self, rows: torch.Tensor) -> torch.Tensor:
         """The coordinates of rows [n, D], as [n, K]."""

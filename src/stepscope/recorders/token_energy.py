@@ -6,24 +6,17 @@ Accumulated in float32 or better, whatever the model's number type, on the model
 (under 1% of a forward of a large model) and 4 bytes a token, layer, CFG branch and step, moved to the CPU at the end.
 """
 
-from dataclasses import dataclass, field, replace
-
 import numpy as np
 import torch
 from jaxtyping import Float
 
 from stepscope.denoise import RunInfo, SiteEvent, StepEvent
-from stepscope.errors import BadInputError, InternalError
+from stepscope.recorders.kept import Kept, laid_out_by_row
+from stepscope.recorders.places import place_of
 
 __all__ = ["TokenEnergy"]
 
-_Place = tuple[int, str, int]  # step, CFG branch, layer
-
-
-@dataclass(frozen=True)
-class _Energies:
-    run: RunInfo
-    norms: dict[_Place, Float[torch.Tensor, "B F H W"]] = field(default_factory=dict)
+_State = Kept[Float[torch.Tensor, "B F H W"]]
 
 
 class TokenEnergy:
@@ -36,39 +29,29 @@ class TokenEnergy:
     name = "token_energy"
     sites = ("block",)
 
-    def init(self, run: RunInfo) -> _Energies:
+    def init(self, run: RunInfo) -> _State:
         """No token seen yet.
 
         Raises:
             BadInputError: If the model has no layers.
         """
-        if run.num_layers == 0:
-            raise BadInputError(
-                "Recorder token_energy came for a model without layers. It reads the layers of a transformer. "
-                "Leave it out for this model."
-            )
-        return _Energies(run)
+        return Kept.begun(self.name, run, None)
 
-    def update(self, state: _Energies, event: StepEvent | SiteEvent) -> _Energies:
+    def update(self, state: _State, event: StepEvent | SiteEvent) -> _State:
         """One more layer's norms; steps themselves say nothing about tokens."""
-        if isinstance(event, StepEvent):
+        place = place_of(event, state.layers)
+        if place is None or isinstance(event, StepEvent):
             return state
-        address, hidden = event.address, event.hidden
-        if address.layer is None or address.token_grid is None:
-            raise InternalError(f"A block was tapped without its layer or token grid: {address}.")
+        grid, hidden = event.address.token_grid, event.hidden.detach()
+        assert grid is not None, "place_of refuses an event without one"
         dtype = torch.promote_types(hidden.dtype, torch.float32)
-        norms = torch.linalg.vector_norm(hidden.detach(), dim=-1, dtype=dtype).float()
-        place = (address.step, address.cfg_branch, address.layer)
-        return replace(state, norms=state.norms | {place: norms.unflatten(1, address.token_grid)})
+        norms = torch.linalg.vector_norm(hidden, dim=-1, dtype=dtype).float()
+        return state.with_value(place, norms.unflatten(1, grid))
 
-    def merge(self, first: _Energies, second: _Energies) -> _Energies:
+    def merge(self, first: _State, second: _State) -> _State:
         """The norms of both parts of a stream."""
-        return replace(first, norms=first.norms | second.norms)
+        return first.joined(second)
 
-    def finish(self, state: _Energies) -> np.ndarray:
+    def finish(self, state: _State) -> np.ndarray:
         """The norms laid out along step, CFG branch, layer and token grid."""
-        run, shape = state.run, next(iter(state.norms.values())).shape
-        energy = np.full((run.grid.num_steps, len(run.cfg_branches), run.num_layers, *shape), np.nan, np.float32)
-        for (step, cfg_branch, layer), norms in state.norms.items():
-            energy[step, run.cfg_branches.index(cfg_branch), layer] = norms.cpu().numpy()
-        return energy[:, :, :, 0] if shape[0] == 1 else np.moveaxis(energy, 3, 0)
+        return laid_out_by_row(state, np.float32)

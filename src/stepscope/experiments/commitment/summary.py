@@ -14,18 +14,18 @@ from typing import Any
 
 import numpy as np
 
-from stepscope.analysis import answer_changes, commitment_slope, mean_band, superposed
+from stepscope.analysis import answer_changes, commitment_slope, superposed
 from stepscope.executors import Finding
 from stepscope.experiments.commitment.ledger import CLAIMS, evidence
 from stepscope.experiments.commitment.measures import MODEL, ROLLOUT, STATE, solution_shown
 from stepscope.experiments.commitment.perception import PARTS
+from stepscope.experiments.curves import band_of
 from stepscope.experiments.evidence import Bounds, detectable, interval_of
 
 __all__ = ["summarise"]
 
 Run = Mapping[str, Any]
 
-_SEED = 0
 _SHARE = (0.0, 1.0)
 
 
@@ -79,18 +79,13 @@ def _curves(findings: Sequence[Finding], several: Sequence[Finding], who: str) -
     return {
         "knowledge": _band(findings, who, "knowledge", (0.0, np.inf)),
         "choice": _band(several, who, "choice", _SHARE),
-        "multiplicity": _band(several, who, "multiplicity", (1.0, most)),
+        "multiplicity": _band(several, who, "multiplicity", (1.0, float(most))),
     }
 
 
-def _band(findings: Sequence[Finding], who: str, name: str, within: tuple[float, float | int]) -> dict[str, Any] | None:
-    """Mean and band of a curve, within what its values may be; no band with one puzzle, nothing with none."""
-    curves = [run[who][name] for _, run in _runs(findings)]
-    if len(findings) < 2:
-        return {"mean": np.mean(curves, axis=0).tolist(), "low": None, "high": None} if curves else None
-    mean, *ends = mean_band(curves, _SEED, [puzzle for puzzle, _ in _runs(findings)])
-    low, high = (np.clip(end, *within).tolist() for end in ends)
-    return {"mean": mean.tolist(), "low": low, "high": high}
+def _band(findings: Sequence[Finding], who: str, name: str, within: Bounds) -> dict[str, Any] | None:
+    """Mean and band of a curve whose values lie within bounds."""
+    return band_of([(puzzle, run[who][name]) for puzzle, run in _runs(findings)], within)
 
 
 def _interval(

@@ -10,7 +10,7 @@
 
 Steps are 0, N/4, N/2, 3N/4 of N.  A run whose memory is its input follows every switch; one whose memory is its latents
 follows the switch at step 0, where there is nothing to remember, and keeps what it has once the reader could read it.
-A switch at step 0 that changes no bit of the result was not heeded: such a model has its answer from elsewhere (a
+A switch at step 0 that leaves the result where it was is not heeded: such a model has its answer from elsewhere (a
 denoiser in closed form, which is given the solutions), and says nothing here.
 
 Cost: N + 3N/4 + N/2 + N/4 model calls a kind, two kinds with hidden shapes, one with a prompt; they share the clean
@@ -47,6 +47,12 @@ __all__ = [
 
 SWITCHED, EMPTIED, PROMPT = "picture-switched", "picture-emptied", "prompt-switched"
 _SHOWN_INSTEAD = {SWITCHED: "other", EMPTIED: "nothing"}
+
+_HEEDED = 0.1
+"""How far a switch at step 0 has to move the result to count as heeded, as a share of the way to the nearest answer to
+what was switched to.  On an accelerator two equal runs beside other company differ by rounding: by up to 2e-2 of their
+velocities in bfloat16, which in latents three times as long as that way is 6% of it.  A result that follows the switch
+moves all of the way, and one that follows with one shape of four still by half."""
 
 Facts = dict[str, Any]
 
@@ -129,13 +135,19 @@ def _outcome(puzzle: Puzzle, runs: Mapping[str, Trace], kind: str, rival: _Rival
     first = len(puzzle.solutions.candidates)
     reader = [ideal_observer(clean.latents[step], float(clean.sigmas[step]), both)[1][:first].sum() for step in steps]
     return {
-        "heeded": not torch.equal(results[0], clean.latents[-1]),
+        "heeded": _is_heeded(results[0] - clean.latents[-1], puzzle.solutions.candidates, rival),
         "steps": steps,
         "kept": [looks.count("same") / len(looks) for looks in shown],
         "followed": [looks.count(rival.look or "other") / len(looks) for looks in shown],
         "reader": [float(weight) for weight in reader],
         "shown": [", ".join(looks) for looks in shown],
     }
+
+
+def _is_heeded(moved: Latents, own: Candidates, rival: _Rival) -> bool:
+    """Whether a result was moved by more than rounding would."""
+    way = torch.cdist(own.double().flatten(1), rival.videos.double().flatten(1)).min()
+    return bool(moved.double().norm() > _HEEDED * way)
 
 
 def _shown(result: Latents, puzzle: Puzzle, rival: _Rival, lined: Known | None) -> Sequence[str]:

@@ -16,7 +16,7 @@ controls; early selection of seeds: *Video Models Reason Early* (arXiv 2603.3004
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from stepscope.analysis.claims import Verdict
@@ -44,7 +44,7 @@ class Ensemble:
         variants: What is merged besides the recipe, see `variants`; None for all that the model allows.
         rule: Whether the task's rule is asked too, which decodes.
         draw: Another number draws other test seeds.
-        layered: Whether the model has layers; filled in.
+        layered: Whether the model has layers; no option, the model settles it.
     """
 
     name: ClassVar[str] = "ensemble"
@@ -59,7 +59,7 @@ class Ensemble:
     variants: Any = None
     rule: bool = True
     draw: int = 0
-    layered: bool = True
+    layered: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
         pool = whole("pool", self.pool, 2)
@@ -90,7 +90,9 @@ class Ensemble:
             raise BadInputError(
                 f"Variant {refused[0]!r} came for a model without layers. It allows {', '.join(allowed)}. Choose these."
             )
-        return replace(self, variants=tuple(wanted), layered=layered)
+        known = replace(self, variants=tuple(wanted))
+        settle(known, layered=layered)
+        return known
 
     @property
     def leads(self) -> Sequence[int]:

@@ -12,7 +12,7 @@ reads them by eye: background in the first quarter of the layers, objects after.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 from stepscope.analysis.claims import Verdict
@@ -20,6 +20,7 @@ from stepscope.denoise import PairedRecorder, Recorder
 from stepscope.errors import BadInputError
 from stepscope.executors import Finding, Measured, Puzzle
 from stepscope.experiments.layer_energy import ledger, measures, summary
+from stepscope.experiments.option_values import settle
 from stepscope.recorders import TokenEnergy
 from stepscope.scope import Branch, Model
 
@@ -33,7 +34,7 @@ class LayerEnergy:
     Attributes:
         objects: Names of masks of the sample that count as objects, or what such names begin with (`goal` for `goal-0`
             and `goal-1`): one, several, or separated by commas; None for all masks.
-        has_layers: Whether there are layers to read; settled by the model.
+        has_layers: Whether there are layers to read; no option, the model settles it.
 
     Raises:
         BadInputError: If objects are no names.
@@ -44,14 +45,16 @@ class LayerEnergy:
     prepare_runs: ClassVar[int] = 0
 
     objects: Any = None
-    has_layers: bool = True
+    has_layers: bool = field(default=True, init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "objects", _names(self.objects))
+        settle(self, objects=_names(self.objects))
 
     def for_model(self, model: Model) -> "LayerEnergy":
         """The same, or for a model without layers one that reads nothing."""
-        return replace(self, has_layers=model.num_layers > 0)
+        known = replace(self)
+        settle(known, has_layers=model.num_layers > 0)
+        return known
 
     def branches(self, sample: Any, other: Any | None, num_steps: int) -> Sequence[Branch]:
         """None: the clean run is all that is read."""

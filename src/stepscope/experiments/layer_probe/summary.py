@@ -18,7 +18,8 @@ from jaxtyping import Float64
 from stepscope.analysis import probe_hits
 from stepscope.analysis.values import float64
 from stepscope.executors import Finding
-from stepscope.experiments.layer_maps import map_of, mean_of
+from stepscope.experiments.evidence import interval_of
+from stepscope.experiments.layer_maps import map_of
 from stepscope.experiments.layer_probe.places import QUESTIONS
 
 __all__ = ["summarise"]
@@ -41,7 +42,7 @@ def summarise(findings: Sequence[Finding], sigmas: Sequence[float], seed: int) -
     return {
         "n": len(findings),
         "runs": len(runs),
-        "answered": mean_of([(puzzle, float(run["answer"] is not None)) for puzzle, run in runs]),
+        "answered": interval_of([(puzzle, float(run["answer"] is not None)) for puzzle, run in runs], (0.0, 1.0)),
         "steps": facts["steps"],
         "sigma": [float(sigmas[step]) for step in facts["steps"]],
         "sources": facts["sources"],

@@ -12,12 +12,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stepscope.executors import Finding
-from stepscope.experiments.evidence import detectable
-from stepscope.experiments.layer_maps import map_of, mean_of
+from stepscope.experiments.evidence import detectable, interval_of
+from stepscope.experiments.layer_maps import map_of
 from stepscope.experiments.layer_swap.ledger import bounds_of, chosen_layer, evidence
 from stepscope.experiments.layer_swap.measures import CLEAN, DONOR, RANDOM, SELF, SWAP
 
 __all__ = ["summarise"]
+
+_SHARE = (0.0, 1.0)
 
 
 def summarise(findings: Sequence[Finding], sigmas: Sequence[float]) -> dict[str, Any]:
@@ -40,7 +42,7 @@ def summarise(findings: Sequence[Finding], sigmas: Sequence[float]) -> dict[str,
         **{kind: {name: _map(findings, kind, name) for name in _MAPS} for kind in (SWAP, RANDOM, SELF)},
         "floor": _unswapped(findings, CLEAN),
         "ceiling": _unswapped(findings, DONOR),
-        "own": mean_of([(puzzle, run["own"]) for puzzle, run in _runs(findings)]),
+        "own": interval_of([(puzzle, run["own"]) for puzzle, run in _runs(findings)], _SHARE),
         "decisive": _decisive(findings),
     }
 
@@ -61,7 +63,7 @@ def _unswapped(findings: Sequence[Finding], name: str) -> dict[str, Any]:
     """How often a run that nobody touched shows the donor's answer: at each step, and in the end."""
     return {
         "flip": _map(findings, name, "flip"),
-        "final": mean_of([(puzzle, run[name]["final"]) for puzzle, run in _runs(findings)]),
+        "final": interval_of([(puzzle, run[name]["final"]) for puzzle, run in _runs(findings)], _SHARE),
     }
 
 
@@ -73,6 +75,6 @@ def _decisive(findings: Sequence[Finding]) -> dict[str, Any] | None:
     return {
         "layer": findings[0].puzzle["layers"][chosen_layer(findings)],
         "chosen_on": (len(findings) + 1) // 2,
-        **(mean_of([(each.puzzle, each.value) for each in runs], bounds_of(findings)) or {}),
+        **(interval_of([(each.puzzle, each.value) for each in runs], bounds_of(findings)) or {}),
         "detectable": detectable(runs),
     }

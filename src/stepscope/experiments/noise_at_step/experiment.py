@@ -11,6 +11,7 @@ The null is another seed.  In mode `replace` noise at step 0 *is* another seed, 
 video, whatever the model does; `renoise` (the default) keeps what is believed and draws the noise anew, so that it
 disturbs the plan and not the picture.  Where one expert hands over to another, a peak may be about the hand-over: the
 switch is drawn, and the claim stays open until the sweep was made a second time with the boundary moved (`boundary`).
+Of a model with one expert the claim is not tested, for want of a control; the numbers are in `metrics`.
 
 Source: section 3.2 of *Demystifying Video Reasoning* (arXiv 2603.16870), which reports a score of 0.685 falling below
 0.3 and a peak at steps 20-30 of 50, without a null and at the very step where its experts switch.

@@ -5,8 +5,9 @@
     middle  N/3 <= k < 2N/3
     peak    the step with the largest mean loss over every other puzzle, tested on those in between
 
-Control: one expert, or a peak that stays when the boundary between two moves: the value minus that of the sweep with
-the boundary moved.  Without that sweep the control of a model with two counts as not run, and the claim stays open.
+Control: the peak stays when the boundary between two experts moves: the value minus that of the sweep with the boundary
+moved.  Without that sweep the control counts as not run, and the claim stays open.  A model with one expert has no
+boundary; a control that cannot fail is none, so there the claim is not tested, and the value is a number of `metrics`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,8 @@ def judge(findings: Sequence[Finding]) -> Verdict:
     """Hold what was found against the claim."""
     if not is_divided(*_steps(findings)):
         return withhold(_CLAIM, len(findings), "noise came at no middle step, or at middle steps alone")
+    if not findings[0].puzzle["experts"]:
+        return withhold(_CLAIM, len(findings), "the model has one expert, and the control needs a boundary to move")
     return emit(_CLAIM, evidence(findings))
 
 
@@ -37,15 +40,13 @@ def evidence(findings: Sequence[Finding]) -> list[Evidence]:
     if not is_divided(steps, count):
         return []
     return [
-        Evidence(puzzle, middle_minus_outer(run["success"], steps, count), _control(finding, run, steps, count))
+        Evidence(puzzle, middle_minus_outer(run["success"], steps, count), _control(run, steps, count))
         for puzzle, finding in enumerate(findings)
         for run in finding.runs
     ]
 
 
-def _control(finding: Finding, run: Mapping[str, Any], steps: Sequence[int], count: int) -> float | None:
-    if not finding.puzzle["experts"]:
-        return 0.0
+def _control(run: Mapping[str, Any], steps: Sequence[int], count: int) -> float | None:
     if run["moved"] is None:
         return None
     return middle_minus_outer(run["success"], steps, count) - middle_minus_outer(run["moved"]["success"], steps, count)
