@@ -7,7 +7,7 @@
 #
 #   both GPUs    train            (two trainers, `embedded/company.py`)
 #   the first    measure, then the frontier
-#   the second   findings in four processes, then the student
+#   the second   findings in seven processes, then the student if there is time
 #
 # `state` in OUT says what was done when.  Killed at any point, the same command goes on, also with only OUT left.  To go
 # on from a checkpoint, put averaged-*, last-* and progress.json into OUT.  With GPUS=1 all stages share one.
@@ -40,7 +40,7 @@ find_out() { # NAME FINDINGS…
     local name=$1
     shift
     # No TF32: whoever runs a few of these again on a CPU should see the same.
-    CUDA_VISIBLE_DEVICES=$second NVIDIA_TF32_OVERRIDE=0 ONLY="$*" MODEL=$model RESULTS=$work/results \
+    CUDA_VISIBLE_DEVICES=$second NVIDIA_TF32_OVERRIDE=0 OMP_NUM_THREADS=2 ONLY="$*" MODEL=$model RESULTS=$work/results \
         PAGE=$work/page-$name.md bash "$here/findings/run.sh" "$work/runs" $(($(left) - 30)) >"$out/findings-$name.log" 2>&1
     tar -cf "$out/findings.part-$name" -C "$work" results && mv "$out/findings.part-$name" "$out/findings.tar"
     state "findings $name: done"
@@ -59,11 +59,15 @@ of_the_first() {
 }
 
 of_the_second() {
-    find_out behaviours commitment-{two-goals,maze,occlusion,bounce,rotate,size-pattern,tic-tac-toe,find-shape} &
+    find_out choices commitment-{two-goals,maze,bounce,rotate} &
+    find_out switches commitment-{occlusion,find-shape,tic-tac-toe,size-pattern} &
     find_out frames noise-at-frame &
-    find_out steps noise-at-step wrong-plan serial-depth &
-    find_out layers layer-swap layer-lens layer-energy layer-probe &
+    find_out steps noise-at-step serial-depth &
+    find_out plans wrong-plan &
+    find_out swaps layer-swap &
+    find_out layers layer-lens layer-energy layer-probe &
     wait
+    [ "$(left)" -gt $((${PAIRS:-120} + ${STUDENT:-240} + 90)) ] || { state "student: no time left"; return; }
     cd "$here/student" || return
     local with=(--model "$model" --edition 2 "${compile[@]}" "${device[@]}")
     CUDA_VISIBLE_DEVICES=$second "$python" distil.py --out "$out/student" --work "$work/student" \

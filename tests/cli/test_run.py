@@ -89,6 +89,7 @@ def test_another_run_is_refused_unless_it_is_overwritten(command, tmp_path, caps
     [
         ([], "No --out came"),
         (["--samples", "0", "--out", "x"], "Samples came as 0"),
+        (["--first-sample", "-1", "--out", "x"], "The first sample came as -1"),
         (["--steps", "0", "--out", "x"], "Steps came as 0"),
         (["--dial", "colour=3", "--out", "x"], "could not make sample 0"),
         (["--guidance", "nan", "--out", "x"], "guidance"),

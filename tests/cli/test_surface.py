@@ -20,7 +20,18 @@ SURFACE = {
     | {"--out", "--overwrite"},
     "run": EVERY
     | WEIGHTS
-    | {"EXPERIMENT", "MODEL", "--task", "--samples", "--split", "--dial", "--steps", "--seeds", "--guidance"}
+    | {
+        "EXPERIMENT",
+        "MODEL",
+        "--task",
+        "--samples",
+        "--first-sample",
+        "--split",
+        "--dial",
+        "--steps",
+        "--seeds",
+        "--guidance",
+    }
     | {"--negative-prompt", "--solver", "--schedule", "--shift", "--overwrite", "--option", "--chunk", "--dry-run"}
     | {"--out"},
     "generate": EVERY

@@ -84,7 +84,16 @@ def _run(commands: Any) -> None:
     _weights(run)
     puzzles = run.add_argument_group("on which puzzles")
     puzzles.add_argument("--task", metavar="T", required=True, help="a task of `stepscope tasks`, or FILE.py:NAME")
-    puzzles.add_argument("--samples", metavar="M", type=int, default=8, help="number of puzzles (default: %(default)s)")
+    puzzles.add_argument(
+        "--samples", metavar="M", type=int, default=8, help="number of different puzzles (default: %(default)s)"
+    )
+    puzzles.add_argument(
+        "--first-sample",
+        metavar="K",
+        type=words.seed,
+        default=0,
+        help="seed of the first puzzle (default: %(default)s)",
+    )
     puzzles.add_argument("--split", choices=("test", "train"), default="test", help="held out, or not (default: test)")
     puzzles.add_argument("--dial", metavar="KEY=VALUE", type=words.dial, action="append", help="a dial of the task")
     _denoising(run.add_argument_group("how to denoise; what is left out is the model's own"), "--seeds")

@@ -29,6 +29,7 @@ def run(options: Namespace) -> None:
         split=options.split,
         dials=dict(options.dial or ()),
         chunk=options.chunk,
+        first_sample=options.first_sample,
     )
     calls = question.calls
     opening = f"{experiment.name} on {task.name}: {_plan(options)}, {calls['planned']} model calls planned"
@@ -81,6 +82,8 @@ def _check(options: Namespace) -> None:
         raise BadInputError("No --out came. A run is kept in a folder. Give --out DIR, or --dry-run to see its cost.")
     if options.samples < 1:
         raise BadInputError(f"Samples came as {options.samples}. A run has at least 1. Give --samples 1 or more.")
+    if options.first_sample < 0:
+        raise BadInputError(f"The first sample came as {options.first_sample}. Puzzles have seeds from 0 on. Give one.")
     if options.steps < 1:
         raise BadInputError(f"Steps came as {options.steps}. A run has at least 1 step. Give --steps 1 or more.")
 

@@ -11,7 +11,7 @@ from stepscope.executors.local import Job, carry_out, prepare
 from stepscope.executors.measuring import Procedure, measure_puzzles, plans_of
 from stepscope.executors.provenance import manifest_of
 from stepscope.executors.puzzle import Finding, Measured, Puzzle
-from stepscope.executors.recording import ModelReference, Recording, Settings, sample_digest
+from stepscope.executors.recording import ModelReference, Recording, Settings, content_digest, sample_digest
 from stepscope.executors.rows import reading_rows
 from stepscope.executors.sampling import draw_sample
 from stepscope.executors.summary import Outcome, planned_calls
@@ -29,6 +29,7 @@ __all__ = [
     "Settings",
     "answer",
     "carry_out",
+    "content_digest",
     "draw_sample",
     "manifest_of",
     "measure_puzzles",

@@ -20,7 +20,7 @@ from stepscope.scope import Model, load_model
 from stepscope.store import digest
 from stepscope.tasks import Task
 
-__all__ = ["ModelReference", "Recording", "Settings", "sample_digest"]
+__all__ = ["ModelReference", "Recording", "Settings", "content_digest", "sample_digest"]
 
 
 @dataclass(frozen=True)
@@ -110,19 +110,34 @@ class Recording:
 
 
 def sample_digest(sample: Any) -> str:
-    """A sample's content, everything that is stored of it, as 64 hexadecimal digits."""
+    """A sample's content and seed, everything that is stored of it, as 64 hexadecimal digits."""
     return digest(
         {
-            "first_frame": _array_digest(sample.first_frame),
+            **_asked(sample),
             "masks": {name: _array_digest(mask) for name, mask in getattr(sample, "masks", {}).items()},
-            "num_frames": sample.num_frames,
-            "prompt": sample.prompt,
             "seed": getattr(sample, "seed", None),
             "solutions": [_array_digest(frames) for frames in getattr(sample, "solutions", ())],
-            "state": getattr(sample, "state", None),
-            "task": getattr(sample, "task", None),
         }
     )
+
+
+def content_digest(sample: Any) -> str:
+    """What makes a puzzle, as 64 hexadecimal digits, equal for one that several seeds make.
+
+    That is the picture, the prompt, the length and the state, in whose place solutions stand where a task has none.
+    """
+    solutions = () if getattr(sample, "state", None) else getattr(sample, "solutions", ())
+    return digest({**_asked(sample), "solutions": [_array_digest(frames) for frames in solutions]})
+
+
+def _asked(sample: Any) -> dict[str, object]:
+    return {
+        "first_frame": _array_digest(sample.first_frame),
+        "num_frames": sample.num_frames,
+        "prompt": sample.prompt,
+        "state": getattr(sample, "state", None),
+        "task": getattr(sample, "task", None),
+    }
 
 
 def _array_digest(array: np.ndarray) -> list[object]:

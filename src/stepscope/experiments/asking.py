@@ -1,6 +1,6 @@
 """From what somebody asks to a plan that can begin: an experiment, a model, puzzles, seeds, settings.
 
-    samples = 8   the puzzles of the task's seeds 0 to 7        samples = [3, 9]   those of these seeds
+    samples = 8   the first eight different puzzles        samples = [3, 9]   those of these seeds; see `drawing`
 
 Everything that can be refused is refused here, before a step is taken or a byte is written.
 """
@@ -10,18 +10,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from stepscope import tasks
-from stepscope.errors import BadInputError
 from stepscope.executors import (
     Job,
     ModelReference,
     Recording,
     Settings,
-    draw_sample,
     planned_calls,
     plans_of,
     prepare,
-    sample_digest,
 )
+from stepscope.experiments.drawing import drawn
 from stepscope.experiments.registry import Experiment, Further, OfLayers
 from stepscope.scope import Model, Plan, rows_in_a_call
 
@@ -63,6 +61,7 @@ def ask(
     split: str = "test",
     dials: Mapping[str, Any] | None = None,
     chunk: int | None = None,
+    first_sample: int = 0,
 ) -> Question:
     """Prepare an experiment.
 
@@ -76,6 +75,7 @@ def ask(
         split: "test" or "train".
         dials: Dials of the task.
         chunk: Rows in every model call; None for what suits the model where it runs, see `scope.rows_in_a_call`.
+        first_sample: The seed from which a number of puzzles is drawn.
 
     Raises:
         UserError: If any of these cannot be used.
@@ -84,13 +84,11 @@ def ask(
     if isinstance(experiment, OfLayers):
         experiment = experiment.for_model(model)
     dials = dict(dials or {})
-    asked = _asked(samples)
-    drawn = [each if hasattr(each, "first_frame") else draw_sample(task, each, split, dials) for each in asked]
-    _check(drawn)
-    rows = rows_in_a_call(model, drawn[0]) if chunk is None else chunk
+    puzzles = drawn(task, samples, first_sample, split, dials)
+    rows = rows_in_a_call(model, puzzles[0]) if chunk is None else chunk
     recording = Recording(
         ModelReference(model.name, str(model.loaded.denoiser.device), offload=model.offload),
-        drawn,
+        puzzles,
         (seeds,) if isinstance(seeds, int) else tuple(dict.fromkeys(seeds)),
         Settings() if settings is None else settings,
         task,
@@ -99,7 +97,7 @@ def ask(
             "options": vars(experiment),
             "split": split,
             "dials": dials,
-            "sample_seeds": [getattr(each, "seed", each) for each in asked],
+            "sample_seeds": [getattr(each, "seed", None) for each in puzzles],
             "task_version": task.version,
             "chunk": rows,
         },
@@ -108,7 +106,7 @@ def ask(
     job = prepare(recording, model)
     plans = plans_of(job, experiment)
     preparation = experiment.prepare_runs * _one_run(job)
-    further = sum(experiment.further_calls(job, each) for each in drawn) if isinstance(experiment, Further) else 0
+    further = sum(experiment.further_calls(job, each) for each in puzzles) if isinstance(experiment, Further) else 0
     planned = preparation + further + sum(each.model_calls() for each in plans)
     naive = preparation + further + sum(each.naive_calls() for each in plans)
     return Question(experiment, job, plans, {"planned": planned, "made": 0, "naive": naive}, preparation)
@@ -117,26 +115,3 @@ def ask(
 def _one_run(job: Job) -> int:
     """Model calls of a run without edits."""
     return planned_calls(job.info, replace(job.recording, samples=job.recording.samples[:1], seeds=(0,)))
-
-
-def _asked(samples: int | Iterable[Any]) -> Sequence[Any]:
-    if isinstance(samples, int):
-        if samples < 1:
-            raise BadInputError(f"samples came as {samples}. Allowed is 1 or more. Give the number of puzzles.")
-        return range(samples)
-    return list(samples)
-
-
-def _check(samples: Sequence[Any]) -> None:
-    """Refuse puzzles that cannot be measured, and the same one twice, which would be counted as two."""
-    for sample in samples:
-        if not len(getattr(sample, "solutions", ())):
-            raise BadInputError(
-                f"Sample {getattr(sample, 'seed', None)} lists no solutions. Knowledge and choice are measured against "
-                "all valid solution videos. Choose a task, or dials, for which they are listed."
-            )
-    if len({sample_digest(sample) for sample in samples}) < len(samples):
-        raise BadInputError(
-            f"Of the {len(samples)} samples some are the same puzzle. Each puzzle counts once in an interval. "
-            "Give other sample seeds, fewer samples, or larger puzzles."
-        )

@@ -40,6 +40,7 @@ def run(
     device: str = "cpu",
     dtype: str | None = None,
     chunk: int | None = None,
+    first_sample: int = 0,
     overwrite: bool = False,
     **options: Any,
 ) -> Result:
@@ -49,7 +50,7 @@ def run(
         experiment: Its name, or an experiment with its options set.
         model: A loaded model, or anything that `load_model` takes.
         task: A task, or the name of one.
-        samples: Number of puzzles, or the seeds that make them, or the samples themselves.
+        samples: Number of different puzzles, or the seeds that make them, or the samples themselves.
         seeds: Seeds of the noise; each puzzle is run with each.
         num_steps: N >= 1.
         out: Folder to keep it in, resumed if it holds the same run; None keeps nothing.
@@ -63,6 +64,7 @@ def run(
         device: Where a model that is not loaded yet will run.
         dtype: Number type of a model that is not loaded yet.
         chunk: Rows in every model call; None for 1 on a CPU and what the model gains from on an accelerator.
+        first_sample: The seed from which a number of puzzles is drawn; one seen before is passed over.
         overwrite: Replace the record that the folder holds.
         options: Options of the experiment: the fields of its dataclass.
 
@@ -89,6 +91,7 @@ def run(
         split=split,
         dials=dials,
         chunk=chunk,
+        first_sample=first_sample,
     )
     writer = None if out is None else store.create(out, question.job.identity, overwrite=overwrite)
     return carry_out(question, writer)

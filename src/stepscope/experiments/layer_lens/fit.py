@@ -17,7 +17,7 @@ import torch
 
 from stepscope.analysis import Affine, Regression
 from stepscope.errors import BadInputError
-from stepscope.executors import Job, draw_sample, sample_digest
+from stepscope.executors import Job, content_digest, draw_sample
 from stepscope.experiments.layer_lens.regressions import LensRegressions
 
 __all__ = ["Lens", "fit"]
@@ -81,8 +81,8 @@ def _solved(sums: Sums, penalty: float | int, device: torch.device) -> list[list
 
 
 def _puzzles(job: Job, count: int) -> Sequence[Any]:
-    measured = {sample_digest(sample) for sample in job.recording.samples}
-    found = list(islice((sample for sample in _drawn(job, count) if sample_digest(sample) not in measured), count))
+    measured = {content_digest(sample) for sample in job.recording.samples}
+    found = list(islice((sample for sample in _drawn(job, count) if content_digest(sample) not in measured), count))
     if len(found) < count:
         raise BadInputError(
             f"The lens is fitted on {count} puzzles that are not measured, and {len(found)} came. Measure fewer "
