@@ -128,7 +128,8 @@ def write(rows: Columns, frontier: Frontier, args: argparse.Namespace) -> None:
     found = entries(rows, frontier)
     document = {
         "weights_hash": frontier.weights_hash, "frozen": frontier.to_json(), "sha256": frontier.digest,
-        "n": len(rows["index"]), "unscored": unscored(rows), "strategies": found,
+        "n": len(rows["index"]), "puzzles": len(np.unique(rows["puzzle"])), "unscored": unscored(rows),
+        "strategies": found,
         **_merging(rows, frontier, folder_card(args.model).shift),
         "device": str(rows["device"]),
         "command": "python recipes/frontier/frontier.py choose, then test",
@@ -195,7 +196,8 @@ def _markdown(document: Mapping[str, Any], rows: Columns, frontier: Frontier) ->
     lines = [
         "# Success against model calls",
         "",
-        f"{document['n']:,} held-out puzzles of {len(frontier.families)} families, weights",
+        f"{document['n']:,} runs on {document['puzzles']:,} different held-out puzzles, over which intervals and p",
+        f"are, of {len(frontier.families)} families, weights",
         f"`{document['weights_hash'][:12]}`; strategies frozen on validation puzzles (`{document['sha256'][:12]}`,",
         f"from which the seeds follow). Made on {document['device']} by `{document['command']}`. 95% intervals;",
         "*gain*: over a single run of the same noise with as many calls; chosen strategies in bold. Videos that could",

@@ -40,9 +40,7 @@ def test_where_nothing_comes_twice_the_seeds_are_the_first_ones():
 
 def test_a_family_that_is_exhausted_says_how_many_it_has():
     dials = {"answers": 2, "num_frames": 5}
-    with pytest.raises(
-        BadInputError, match=r"500 samples were asked for, and \d+ different"
-    ) as caught:
+    with pytest.raises(BadInputError, match=r"500 samples were asked for, and \d+ different") as caught:
         drawn(tasks.get("rotate"), 500, 0, "test", dials)
     most = int(str(caught.value).split("asked for, and ")[1].split()[0])
     assert len(drawn(tasks.get("rotate"), most, 0, "test", dials)) == most
