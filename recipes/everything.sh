@@ -87,8 +87,11 @@ wait_for() { # FILE: until it is there, or the second edition is no longer at wo
 
 state "the second edition: ${TRAIN:-620} s of training"
 (
-    CUDA_VISIBLE_DEVICES=$([ "$gpus" = 2 ] && echo 0,1 || echo 0) GPUS=$gpus PYTHONPATH=$PYTHONPATH \
-        bash "$here/embedded/second_edition.sh" "$out" "${TRAIN:-620}" "$work/second" >"$out/second.log" 2>&1
+    edition() {
+        CUDA_VISIBLE_DEVICES=$1 GPUS=$2 bash "$here/embedded/second_edition.sh" "$out" "${TRAIN:-620}" "$work/second" \
+            >>"$out/second.log" 2>&1
+    }
+    [ "$gpus" = 2 ] && edition 0,1 2 || { state "one trainer"; edition 0 1; }
     touch "$out/measured"
     state "the second edition: measured"
 ) &

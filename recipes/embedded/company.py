@@ -9,12 +9,15 @@ step (48 MB for the bundled model), and a word about the time by a channel of th
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
 __all__ = ["Company"]
+
+PATIENCE = timedelta(minutes=3)  # with one that does not come; encoding and saving take less
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,8 @@ class Company:
             return self
         if device == "cuda":
             torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
-        dist.init_process_group("nccl" if device == "cuda" else "gloo")
-        return replace(self, clock=dist.new_group(backend="gloo"))
+        dist.init_process_group("nccl" if device == "cuda" else "gloo", timeout=PATIENCE)
+        return replace(self, clock=dist.new_group(backend="gloo", timeout=PATIENCE))
 
     @property
     def share(self) -> tuple[int, int]:
