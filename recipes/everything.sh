@@ -33,15 +33,20 @@ model=$work/embedded-2
 put_together() {
     [ -e "$model/card.json" ] && return
     (cd "$here/embedded" && "$python" assemble.py --edition embedded@2 --codec "$source/stepscope/models/embedded/vae" \
-        --weights "$out/averaged" --out "$model" ${LAYERS:+--layers "$LAYERS"}) >"$out/assemble.log" 2>&1
+        --weights "$out/averaged" --out "$model" ${LAYERS:+--layers "$LAYERS"}) >"$out/assemble.log" 2>&1 || return
+    # A package whose `embedded` is the new model, so that a record's command holds anywhere.
+    mkdir -p "$work/package"
+    cp -r "$source/stepscope" "$work/package/"
+    rm -r "$work/package/stepscope/models/embedded"
+    cp -r "$model" "$work/package/stepscope/models/embedded"
 }
 
 find_out() { # NAME FINDINGS…
     local name=$1
     shift
     # No TF32: whoever runs a few of these again on a CPU should see the same.
-    CUDA_VISIBLE_DEVICES=$second NVIDIA_TF32_OVERRIDE=0 OMP_NUM_THREADS=2 ONLY="$*" MODEL=$model RESULTS=$work/results \
-        PAGE=$work/page-$name.md bash "$here/findings/run.sh" "$work/runs" $(($(left) - 30)) >"$out/findings-$name.log" 2>&1
+    CUDA_VISIBLE_DEVICES=$second NVIDIA_TF32_OVERRIDE=0 OMP_NUM_THREADS=2 ONLY="$*" MODEL=embedded RESULTS=$work/results \
+        PYTHONPATH=$work/package:$PYTHONPATH PAGE=$work/page-$name.md bash "$here/findings/run.sh" "$work/runs" $(($(left) - 30)) >"$out/findings-$name.log" 2>&1
     tar -cf "$out/findings.part-$name" -C "$work" results && mv "$out/findings.part-$name" "$out/findings.tar"
     state "findings $name: done"
 }
