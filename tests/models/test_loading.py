@@ -186,6 +186,9 @@ def test_parts_that_are_missing(damaged):
     index = {"weight_map": {"a": "diffusion_pytorch_model-00001-of-00002.safetensors"}}
     (damaged / f"{WEIGHTS}.index.json").write_text(json.dumps(index))
     assert "00001-of-00002.safetensors is missing" in refused(damaged)
+    for said in ('{"weight', '{"x": 1}', "[]"):
+        (damaged / f"{WEIGHTS}.index.json").write_text(said)
+        assert "index.json names no weights" in refused(damaged)
     shutil.rmtree(damaged / "text_encoder")
     (damaged / f"{WEIGHTS}.index.json").unlink()
     assert "text_encoder is missing, but model_index.json names it" in refused(damaged)

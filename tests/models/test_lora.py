@@ -176,6 +176,7 @@ MISFITS = {
     "its update": GOOD
     | {"blocks.1.attn1.to_q.lora_A.weight": A, "blocks.1.attn1.to_q.lora_B.weight": torch.ones(25, RANK)},
     "down alone": GOOD | {"blocks.1.attn1.to_q.lora_A.weight": A},
+    "two of its keys": GOOD | {"transformer_2.blocks.0.attn1.to_q.lora_A.weight": A},
     "holds no tensor": {},
     "blocks.0.norm2 is no matrix": GOOD | {"blocks.0.norm2.lora_A.weight": A, "blocks.0.norm2.lora_B.weight": B},
 }

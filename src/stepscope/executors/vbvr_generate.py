@@ -121,7 +121,12 @@ def _question(model: Model, sample: BenchSample, num_frames: int) -> Sample:
     if codec is not None:
         area = model.card.height * model.card.width
         pixels = fit_image(pixels, size_multiple=codec.size_multiple, max_area=area).pixels
-    return Sample(prompt, pixels, num_frames)
+    question = Sample(prompt, pixels, num_frames)
+    try:  # a picture that the model refuses is known before it is asked
+        model.loaded.denoiser.latents_shape(question)
+    except BadInputError as error:
+        raise BadInputError(f"{sample.folder / FIRST}: {error}") from error
+    return question
 
 
 def _answer(

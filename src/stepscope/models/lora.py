@@ -167,7 +167,9 @@ def _updates(path: Path) -> Iterator[tuple[str, _Update]]:
         parsed = parse_key(key)
         if parsed is None or (tensor.numel() != 1 if parsed[1] == "alpha" else tensor.ndim != 2):
             raise _misfit(path, f"{key!r} {list(tensor.shape)} is no part of a low-rank update")
-        parts.setdefault(parsed[0], {})[parsed[1]] = tensor
+        if parsed[1] in parts.setdefault(parsed[0], {}):
+            raise _misfit(path, f"two of its keys are the {parsed[1]} of {parsed[0]}, one network's and another's")
+        parts[parsed[0]][parsed[1]] = tensor
     if not parts:
         raise _misfit(path, "it holds no tensor")
     for name, part in parts.items():

@@ -69,13 +69,21 @@ def check_weights(folder: Path) -> None:
                 f"{path} is a pickled checkpoint. Only safetensors are opened. Convert it with save_pretrained."
             )
     for index in _files(folder, "*.safetensors.index.json"):
-        for shard in sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())):
+        for shard in _shards(index):
             if not (index.parent / shard).is_file():
                 raise ModelLoadError(f"{index.parent / shard} is missing, but its index names it. Fetch it again.")
     for name in _components(folder):
         _check_there(folder / name)
     for path in _files(folder, "*.safetensors"):
         _check_whole(path)
+
+
+def _shards(index: Path) -> list[str]:
+    """The files that an index of weights names."""
+    try:
+        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelLoadError(f"{index} names no weights ({type(error).__name__}). Fetch it again.") from error
 
 
 def _check_there(component: Path) -> None:
