@@ -17,10 +17,8 @@ from stepscope.tasks import Task
 
 __all__ = ["drawn"]
 
-_IN_VAIN = (
-    4  # times as many seeds as there are puzzles so far must bring no new one before a family counts as exhausted
-)
-_AT_LEAST = 64
+# A family counts as exhausted after so many seeds without a new puzzle, for each that was found, or so many at least.
+_IN_VAIN, _AT_LEAST = 4, 64
 
 
 def drawn(task: Task, samples: int | Iterable[Any], first: int, split: str, dials: Mapping[str, Any]) -> Sequence[Any]:
