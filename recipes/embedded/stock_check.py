@@ -6,7 +6,7 @@
 
 First frames carry up to 2 grey levels of uniform noise; the scheduler is the one saved in the folder; 20 steps,
 guidance 1, batch 1, float32, seed = puzzle.  `sample` bars stepscope from import and resumes where it was stopped.
-About 4 s a puzzle on 2 CPU cores.
+About 4 s a puzzle on 2 CPU cores; with `--device cuda --part I --parts N` in N processes about 15 puzzles a second.
 """
 
 import argparse
@@ -53,7 +53,7 @@ def sample(args: argparse.Namespace) -> None:
     from PIL import Image
 
     torch.set_num_threads(args.threads)
-    pipeline = WanImageToVideoPipeline.from_pretrained(args.model)
+    pipeline = WanImageToVideoPipeline.from_pretrained(args.model).to(args.device)
     pipeline.set_progress_bar_config(disable=True)
     rows = json.loads((args.work / f"{args.cell}.json").read_text())
     pictures = np.load(args.work / f"{args.cell}-first.npy")
@@ -68,7 +68,9 @@ def sample(args: argparse.Namespace) -> None:
             num_inference_steps=20, guidance_scale=1.0, generator=torch.Generator().manual_seed(row["seed"]),
             output_type="np",
         ).frames[0]  # fmt: skip
-        np.savez_compressed(file, frames=(answer * 255).round().astype(np.uint8))
+        unfinished = file.with_suffix(".part.npz")
+        np.savez_compressed(unfinished, frames=(answer * 255).round().astype(np.uint8))
+        unfinished.rename(file)
 
 
 def score(args: argparse.Namespace) -> None:
@@ -97,6 +99,7 @@ if __name__ == "__main__":
     parser.add_argument("--cell", default="maze-7")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--model", type=Path)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--part", type=int, default=0, help="which of --parts processes this is")
     parser.add_argument("--parts", type=int, default=1)
