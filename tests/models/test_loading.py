@@ -101,10 +101,10 @@ def test_bfloat16_leaves_alone_what_must_stay_float32(saved):
 
 def test_the_bundled_name_and_its_edition(saved, damaged, monkeypatch):
     monkeypatch.setattr(cards, "BUNDLED_FOLDER", damaged)
-    (damaged / "card.json").write_text(json.dumps({"edition": "embedded@1", "guidance": 1.0}))
-    assert load("embedded").name == load("embedded@1").name == "embedded@1"
+    (damaged / "card.json").write_text(json.dumps({"edition": "embedded@2", "guidance": 1.0}))
+    assert load("embedded").name == load("embedded@2").name == "embedded@2"
     assert load("embedded").card.guidance == 1.0
-    assert "embedded@1" in refused("embedded@7")
+    assert "embedded@2" in refused("embedded@7")
     assert "Only a hub id" in refused("embedded", revision="main")
 
 

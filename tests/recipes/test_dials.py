@@ -9,9 +9,10 @@ def rows_of(cells, rates, count=40):
     """Rows in which a share of each cell's puzzles is solved."""
     solved = np.concatenate([np.arange(count) < rate * count for rate in rates])
     total = len(solved)
+    spread = np.tile(np.linspace(0, 0.1, count), len(cells))
     return {
         "cell": np.repeat(cells, count), "seed": np.full(total, 1_000_000), "puzzle": np.arange(total),
-        "final": solved, "knowledge": np.where(solved, 0.01, 0.5)[:, None] + np.linspace(0, 0.1, total)[:, None],
+        "final": solved, "knowledge": (np.where(solved, 0.01, 0.5) + spread)[:, None],
     }  # fmt: skip
 
 

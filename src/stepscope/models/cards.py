@@ -6,7 +6,7 @@ of the stock pipeline's call (guidance 5, 81 frames, 480 x 832, 50 steps) and th
 Sources: `Wan-AI/*` the settings released with Wan2.1 and Wan2.2; `Video-Reason/VBVR-Wan2.2` those of the code of
 arXiv 2603.16870; LTX-Video and CogVideoX those of their stock pipeline's call.  The shift of LTX-Video is what its
 dynamic one comes to at this size; that of CogVideoX is the one whose grid lies nearest to its own (.036 in sigma, root
-mean square).  Editions of the bundled model are named in its folder, so that `embedded@1` stays what it was.
+mean square).  Editions of the bundled model are named in its folder, so that `embedded@2` stays what it is.
 `embedded-4step` is the same folder with its student merged into it, a LoRA; the name is known where the file is there.
 """
 

@@ -29,7 +29,7 @@ from stepscope.scope import Branch, Model, generation_calls
 
 __all__ = ["FrameCount"]
 
-_TRAINED: Mapping[str, tuple[int, int]] = {"embedded@1": (5, 17), "embedded@2": (5, 17)}
+_TRAINED: Mapping[str, tuple[int, int]] = {"embedded@2": (5, 17)}
 """Video lengths that a model saw in training; of the bundled one, see `recipes/embedded`."""
 
 
