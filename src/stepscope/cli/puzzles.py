@@ -64,8 +64,7 @@ def from_picture(options: Namespace, model: Any) -> Puzzle:
     pixels, said = read_image(options.image), ()
     codec = getattr(model.loaded.denoiser, "codec", None)
     if codec is not None:
-        area = model.card.height * model.card.width
-        fitted = fit_image(pixels, size_multiple=codec.size_multiple, max_area=area)
+        fitted = fit_image(pixels, codec.sizes, model.card.height * model.card.width)
         pixels, said = fitted.pixels, (fitted.said,)
     num_frames = model.card.num_frames if options.frames is None else options.frames
     asked = {"image": hashlib.sha256(pixels.tobytes()).hexdigest(), "prompt": options.prompt, "num_frames": num_frames}

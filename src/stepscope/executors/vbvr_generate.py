@@ -119,8 +119,7 @@ def _question(model: Model, sample: BenchSample, num_frames: int) -> Sample:
     pixels = read_png(sample.folder / FIRST)
     codec = getattr(model.loaded.denoiser, "codec", None)
     if codec is not None:
-        area = model.card.height * model.card.width
-        pixels = fit_image(pixels, size_multiple=codec.size_multiple, max_area=area).pixels
+        pixels = fit_image(pixels, codec.sizes, model.card.height * model.card.width).pixels
     question = Sample(prompt, pixels, num_frames)
     try:  # a picture that the model refuses is known before it is asked
         model.loaded.denoiser.latents_shape(question)

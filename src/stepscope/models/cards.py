@@ -1,7 +1,9 @@
 """Cards: what is known of a model before it is loaded.
 
 A name has a card here; a folder may carry its own in `card.json`, which wins.  A folder without one gets the defaults
-of the stock pipeline's call (guidance 5, 81 frames, 480 x 832, 50 steps) and the shift of its own scheduler.
+of Wan's stock call (guidance 5, 81 frames, 480 x 832, 50 steps) and the shift of its own scheduler.  A transformer that
+says the size of its samples (CogVideoX) says frames, height and width too, as in its stock call; where that is no more
+than the largest size (1.5), they are the released ones, within it.
 
 Sources: `Wan-AI/*` the settings released with Wan2.1 and Wan2.2; `Video-Reason/VBVR-Wan2.2` those of the code of
 arXiv 2603.16870; LTX-Video and CogVideoX those of their stock pipeline's call.  The shift of LTX-Video is what its
@@ -11,6 +13,7 @@ mean square).  Editions of the bundled model are named in its folder, so that `e
 """
 
 import json
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -118,9 +121,7 @@ def folder_card(folder: Path) -> Card:
     Raises:
         ModelLoadError: for a card that is no JSON object, or says what no card can say.
     """
-    said = {"shift": _scheduler_shift(folder), **_own_card(folder)}
-    if said["shift"] is None:
-        del said["shift"]
+    said = {**_configured(folder), **_own_card(folder)}
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     return Card(**said, folder=str(folder), bytes=size)
 
@@ -131,6 +132,17 @@ def scheduler_shift(config: Any) -> float | None:
         return None
     shift = config.get("flow_shift", config.get("shift"))
     return None if shift is None else float(shift)
+
+
+def sample_size(transformer: Any, spatial: int) -> dict[str, int]:
+    """Frames, height and width by a transformer's configuration, given the VAE's factor; {} if it does not say."""
+    if not {"sample_frames", "sample_height", "sample_width"} <= set(transformer):
+        return {}
+    height, width = transformer["sample_height"] * spatial, transformer["sample_width"] * spatial
+    if transformer.get("patch_size_t") is not None:
+        released = _HUB["THUDM/CogVideoX1.5-5B-I2V"]
+        height, width = min(height, released.height), min(width, released.width)
+    return {"num_frames": transformer["sample_frames"], "height": height, "width": width}
 
 
 def _bundled_card(name: str) -> Card:
@@ -164,7 +176,7 @@ def _own_card(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        said = _json(path)
         unknown = sorted(set(said) - _OWN_KEYS)
     except (ValueError, TypeError) as error:
         raise ModelLoadError(f"{path} is no JSON object: {error}. Mend it, or delete it.") from error
@@ -173,9 +185,16 @@ def _own_card(folder: Path) -> dict[str, Any]:
     return said
 
 
-def _scheduler_shift(folder: Path) -> float | None:
-    path = folder / "scheduler" / "scheduler_config.json"
-    try:
-        return scheduler_shift(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, AttributeError):
-        return None  # loading says what is wrong with the folder
+def _configured(folder: Path) -> dict[str, Any]:
+    """What the configurations of a folder's components say; loading says what is wrong with them."""
+    shift, size = None, {}
+    with suppress(OSError, ValueError, AttributeError):
+        shift = scheduler_shift(_json(folder / "scheduler" / "scheduler_config.json"))
+    with suppress(OSError, ValueError, AttributeError, TypeError, KeyError):
+        stages = len(_json(folder / "vae" / "config.json")["block_out_channels"])
+        size = sample_size(_json(folder / "transformer" / "config.json"), 2 ** (stages - 1))
+    return size if shift is None else {"shift": shift, **size}
+
+
+def _json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

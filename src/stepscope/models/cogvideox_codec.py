@@ -14,9 +14,10 @@ from typing import Any
 
 import torch
 
-from stepscope.errors import BadInputError, ModelLoadError
-from stepscope.models.inputs import check_frames, check_size
+from stepscope.errors import ModelLoadError
+from stepscope.models.inputs import check_frames
 from stepscope.models.pixels import frames_from_video, video_from_frames
+from stepscope.models.sizes import Sizes
 from stepscope.shapes import Frames, Latents
 
 __all__ = ["CogVideoXCodec"]
@@ -29,7 +30,7 @@ class CogVideoXCodec:
 
     Attributes:
         pipeline: the pipeline.
-        size_multiple: height and width must be multiples of these.
+        sizes: heights and widths that it takes.
         frame_multiple: the number of frames must be a multiple of this, plus 1.
         padding: latent frames put in front, 0 or 1.
     """
@@ -48,7 +49,7 @@ class CogVideoXCodec:
             )
         multiple = math.lcm(_STOCK_MULTIPLE, pipeline.vae_scale_factor_spatial * config.patch_size)
         self.pipeline = pipeline
-        self.size_multiple = (multiple, multiple)
+        self.sizes = _sizes(config, multiple, pipeline.vae_scale_factor_spatial)
         self.frame_multiple: int = 2 * pipeline.vae_scale_factor_temporal
         self.padding = 1 if config.patch_size_t == 2 else 0
 
@@ -58,8 +59,7 @@ class CogVideoXCodec:
         Raises:
             BadInputError: for a size or a number of frames that VAE and transformer cannot take.
         """
-        self._check_positions(height, width)
-        check_size(height, width, self.size_multiple)
+        self.sizes.check(height, width)
         check_frames(num_frames, self.frame_multiple)
         frames = (num_frames - 1) // self.pipeline.vae_scale_factor_temporal + 1
         spatial = self.pipeline.vae_scale_factor_spatial
@@ -86,16 +86,12 @@ class CogVideoXCodec:
         kept = latents[:, self.padding :].transpose(0, 1)[None]
         return self.pipeline.decode_latents(kept.to(device=self.pipeline._execution_device, dtype=vae.dtype))
 
-    def _check_positions(self, height: int, width: int) -> None:
-        config, spatial = self.pipeline.transformer.config, self.pipeline.vae_scale_factor_spatial
-        own_height, own_width = config.sample_height * spatial, config.sample_width * spatial
-        allowed = ""
-        if config.use_learned_positional_embeddings and (height, width) != (own_height, own_width):
-            allowed = "only"
-        if config.patch_size_t is not None and (height > own_height or width > own_width):
-            allowed = "up to"
-        if allowed:
-            raise BadInputError(
-                f"The first frame came as {height}x{width} (height x width). This model has positions for {allowed} "
-                f"{own_height}x{own_width}. Resize it to that."
-            )
+
+def _sizes(config: Any, multiple: int, spatial: int) -> Sizes:
+    """Learned positions are of one size; those of version 1.5 are cut from the largest."""
+    own = config.sample_height * spatial, config.sample_width * spatial
+    return Sizes(
+        (multiple, multiple),
+        largest=None if config.patch_size_t is None else own,
+        only=own if config.use_learned_positional_embeddings else None,
+    )

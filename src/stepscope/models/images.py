@@ -1,12 +1,5 @@
-"""A user's own image, made to fit a model: read, resized to what the model allows, and told.
+"""A user's own image, made to fit a model: read, resized to one of the sizes that the model takes, and told."""
 
-    height = round(sqrt(A a)) // m_y * m_y,   width = round(sqrt(A / a)) // m_x * m_x
-
-A the area that the model was made for, a = height / width of the image, m the multiples that the model allows: the
-recipe of the stock pipeline's own documentation.  The proportions stay within one multiple.
-"""
-
-import math
 from dataclasses import dataclass
 from os import PathLike
 
@@ -15,6 +8,7 @@ from PIL import Image as Pillow
 from PIL import ImageOps, UnidentifiedImageError
 
 from stepscope.errors import BadInputError
+from stepscope.models.sizes import Sizes
 from stepscope.shapes import Image
 
 __all__ = ["FittedImage", "fit_image", "read_image"]
@@ -62,23 +56,23 @@ def _rgb(picture: Pillow.Image, path: str | PathLike[str]) -> Image:
     return np.array(picture.convert("RGB"))
 
 
-def fit_image(image: Image, *, size_multiple: tuple[int, int], max_area: int) -> FittedImage:
-    """Resize an image to a size that a model allows.
+def fit_image(image: Image, sizes: Sizes, area: int) -> FittedImage:
+    """Resize an image to a size that a model takes.
 
     Args:
         image: uint8 [Y, X, 3].
-        size_multiple: what height and width must be multiples of.
-        max_area: about how many pixels the model was made for.
+        sizes: what the model takes.
+        area: about how many pixels the model was made for.
     """
     height, width = image.shape[:2]
-    rows, columns = size_multiple
-    fitted_height = max(rows, round(math.sqrt(max_area * height / width)) // rows * rows)
-    fitted_width = max(columns, round(math.sqrt(max_area * width / height)) // columns * columns)
-    if (fitted_height, fitted_width) == (height, width):
+    rows, columns = sizes.fitted(height, width, area)
+    if (rows, columns) == (height, width):
         return FittedImage(image, f"The image is used as it is, {height}x{width} (height x width).")
-    resized = Pillow.fromarray(image).resize((fitted_width, fitted_height), Pillow.Resampling.LANCZOS)
+    resized = Pillow.fromarray(image).resize((columns, rows), Pillow.Resampling.LANCZOS)
+    made_for = "" if sizes.only else f" and was made for about {area} pixels"
+    stretched = " Its proportions changed." if sizes.only and height * columns != width * rows else ""
     said = (
-        f"The image was resized from {height}x{width} to {fitted_height}x{fitted_width} (height x width): this model "
-        f"takes multiples of {rows}x{columns} and was made for about {max_area} pixels."
+        f"The image was resized from {height}x{width} to {rows}x{columns} (height x width): this model takes {sizes}"
+        f"{made_for}.{stretched}"
     )
     return FittedImage(np.array(resized), said)

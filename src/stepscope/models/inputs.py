@@ -8,7 +8,7 @@ import torch
 from stepscope.denoise import Input
 from stepscope.errors import BadInputError
 
-__all__ = ["check_batch", "check_frames", "check_input", "check_size", "device_of"]
+__all__ = ["check_batch", "check_frames", "check_input", "device_of"]
 
 
 def device_of(pipeline: Any, network: Any) -> torch.device:
@@ -39,17 +39,6 @@ def check_batch(samples: Sequence[Input], guidance: float) -> None:
     if len(sizes) != 1:
         raise BadInputError(
             f"A batch came with samples of {len(sizes)} sizes. All must have one. Run each size on its own."
-        )
-
-
-def check_size(height: int, width: int, multiple: tuple[int, int]) -> None:
-    """Refuse a size in pixels that is no multiple of (rows, columns)."""
-    rows, columns = multiple
-    if height % rows or width % columns or not height or not width:
-        nearest = f"{max(rows, height // rows * rows)}x{max(columns, width // columns * columns)}"
-        raise BadInputError(
-            f"The first frame came as {height}x{width} (height x width). This model takes multiples of "
-            f"{rows}x{columns}. Resize it, to {nearest} for instance."
         )
 
 

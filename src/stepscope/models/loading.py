@@ -14,7 +14,7 @@ import torch
 
 from stepscope.denoise import AbstractDenoiser
 from stepscope.errors import BadInputError, ModelLoadError, PlanError
-from stepscope.models.cards import Card, scheduler_shift
+from stepscope.models.cards import Card, sample_size, scheduler_shift
 from stepscope.models.cogvideox import CogVideoXDenoiser
 from stepscope.models.folders import SUPPORTED, find, first_line, open_pipeline, unsupported
 from stepscope.models.live import LiveDenoiser, is_live
@@ -142,9 +142,7 @@ def _live(x: Any, device: torch.device) -> LoadedModel:
         return _denoiser(x, device)
     ancestors = [kind.__name__ for kind in type(x).__mro__]
     if any(name in SUPPORTED for name in ancestors):
-        shift = scheduler_shift(x.scheduler.config)
-        card = Card() if shift is None else Card(shift=shift)
-        return _pipeline(x, type(x).__name__, card, pipeline_hash(x), None)
+        return _pipeline(x, type(x).__name__, _card_of(x), pipeline_hash(x), None)
     if "DiffusionPipeline" in ancestors:
         raise unsupported(type(x).__name__)
     if isinstance(x, type):
@@ -155,6 +153,14 @@ def _live(x: Any, device: torch.device) -> LoadedModel:
         f"A {type(x).__name__} is no model. A live denoiser has latents_shape and velocity(latents, sigma, samples); a "
         f"live pipeline is a {' or '.join(SUPPORTED)}. Give one of these."
     )
+
+
+def _card_of(pipeline: Any) -> Card:
+    """The card of a live pipeline: what its configurations say, over the defaults."""
+    shift, size = scheduler_shift(pipeline.scheduler.config), {}
+    if pipeline.transformer is not None:
+        size = sample_size(pipeline.transformer.config, getattr(pipeline, "vae_scale_factor_spatial", 1))
+    return Card(**size) if shift is None else Card(shift=shift, **size)
 
 
 def _as_it_is(loaded: LoadedModel, dtype: str | torch.dtype | None, revision: str | None) -> LoadedModel:

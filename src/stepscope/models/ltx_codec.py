@@ -16,8 +16,9 @@ from typing import Any
 
 import torch
 
-from stepscope.models.inputs import check_frames, check_size
+from stepscope.models.inputs import check_frames
 from stepscope.models.pixels import frames_from_video, video_from_frames
+from stepscope.models.sizes import Sizes
 from stepscope.shapes import Frames, Image, Latents
 
 __all__ = ["LTXCodec"]
@@ -31,7 +32,7 @@ class LTXCodec:
 
     Attributes:
         pipeline: the pipeline.
-        size_multiple: height and width must be multiples of these.
+        sizes: heights and widths that it takes.
         frame_multiple: the number of frames must be a multiple of this, plus 1.
         decode_timestep: t in [0, 1].
         decode_noise_scale: w in [0, 1].
@@ -43,7 +44,7 @@ class LTXCodec:
         """Read the sizes off the pipeline's configuration; without a noise scale it is the time step, as stock."""
         multiple = math.lcm(_STOCK_MULTIPLE, pipeline.vae_spatial_compression_ratio)
         self.pipeline = pipeline
-        self.size_multiple = (multiple, multiple)
+        self.sizes = Sizes((multiple, multiple))
         self.frame_multiple: int = pipeline.vae_temporal_compression_ratio
         self.decode_timestep = decode_timestep
         self.decode_noise_scale = decode_timestep if decode_noise_scale is None else decode_noise_scale
@@ -54,7 +55,7 @@ class LTXCodec:
         Raises:
             BadInputError: for a size or a number of frames that VAE and transformer cannot take.
         """
-        check_size(height, width, self.size_multiple)
+        self.sizes.check(height, width)
         check_frames(num_frames, self.frame_multiple)
         spatial, channels = self.pipeline.vae_spatial_compression_ratio, self.pipeline.transformer.config.in_channels
         return channels, (num_frames - 1) // self.frame_multiple + 1, height // spatial, width // spatial

@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 
-from stepscope.models.inputs import check_frames, check_size
+from stepscope.models.inputs import check_frames
 from stepscope.models.pixels import frames_from_video, video_from_frames
+from stepscope.models.sizes import Sizes
 from stepscope.shapes import Frames, Latents
 
 __all__ = ["WanCodec"]
@@ -26,7 +27,7 @@ class WanCodec:
 
     Attributes:
         pipeline: the pipeline.
-        size_multiple: height and width must be multiples of these.
+        sizes: heights and widths that it takes.
         frame_multiple: the number of frames must be a multiple of this, plus 1.
     """
 
@@ -36,10 +37,8 @@ class WanCodec:
         spatial = pipeline.vae_scale_factor_spatial
         self.pipeline = pipeline
         self.frame_multiple: int = pipeline.vae_scale_factor_temporal
-        self.size_multiple: tuple[int, int] = (
-            math.lcm(_STOCK_MULTIPLE, spatial * transformer.config.patch_size[1]),
-            math.lcm(_STOCK_MULTIPLE, spatial * transformer.config.patch_size[2]),
-        )
+        _, rows, columns = transformer.config.patch_size
+        self.sizes = Sizes((math.lcm(_STOCK_MULTIPLE, spatial * rows), math.lcm(_STOCK_MULTIPLE, spatial * columns)))
 
     def latents_shape(self, num_frames: int, height: int, width: int) -> tuple[int, int, int, int]:
         """(C, F, H, W) of a video's latents.
@@ -47,7 +46,7 @@ class WanCodec:
         Raises:
             BadInputError: for a size or a number of frames that VAE and transformer cannot take.
         """
-        check_size(height, width, self.size_multiple)
+        self.sizes.check(height, width)
         check_frames(num_frames, self.frame_multiple)
         vae = self.pipeline.vae.config
         spatial = self.pipeline.vae_scale_factor_spatial
