@@ -99,7 +99,9 @@ def lines(rows: Rows) -> Iterator[str]:
     for (task, dial, values), p in zip(known, ps, strict=True):
         verdict = changed(list(values.values()), p)
         for place, (value, found) in enumerate(values.items()):
-            opening, closing = (f"`{task}` | {dial}", f"{max(p, SMALLEST):.2g} | {verdict}") if place == 0 else (" | ", " | ")
+            opening, closing = (
+                (f"`{task}` | {dial}", f"{max(p, SMALLEST):.2g} | {verdict}") if place == 0 else (" | ", " | ")
+            )
             yield f"| {opening} | {value} | {found['n']} | {_cell(found)} | {closing} |"
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains and measures the second edition in one go: bash second_edition.sh OUT SECONDS [WORK]
+# Trains and measures an edition in one go: bash edition.sh OUT SECONDS [WORK]
 #
 #   OUT      weights and rows, each file below 15 MB: averaged-*, last-*, progress.json, rows.npz, log.txt
 #   SECONDS  of training; the whole run takes five to six minutes more
@@ -7,9 +7,9 @@
 #
 # The held-out puzzles and the training puzzles are drawn on the CPU while the transformer compiles; training writes its
 # weights every two minutes, measuring its rows every 15 seconds.  Killed at any point, the same command goes on, also
-# with only OUT left.  Settings by environment: SESSION (seconds of training after which this call stops), PUZZLES,
-# GPUS (that train together), BATCH (of each), RATE, COUNT, EVAL_BATCH, WORKERS, DEVICE, COMPILE (empty: none), START
-# with LAYERS, CODEC, PYTHON.
+# with only OUT left.  Settings by environment: EDITION (2: which mixture and cells), SESSION (seconds of training after
+# which this call stops), PUZZLES, GPUS (that train together), BATCH (of each), RATE, COUNT, EVAL_BATCH, WORKERS, DEVICE,
+# COMPILE (empty: none), START (a transformer) with its LAYERS, CODEC, PYTHON.
 set -euo pipefail
 
 out=$(realpath -m "$1") seconds=$2 work=$(realpath -m "${3:-/tmp/embedded-2}")
@@ -42,7 +42,7 @@ say() { echo "== $(date +%T) $*"; }
 
 say "held-out puzzles are being drawn"
 if [ ! -e "$work/eval/puzzles.json" ]; then
-    run prepare nice -n 15 "$python" evaluate.py prepare --work "$work/eval" --edition 2 --count "${COUNT:-250}" \
+    run prepare nice -n 15 "$python" evaluate.py prepare --work "$work/eval" --edition "${EDITION:-2}" --count "${COUNT:-250}" \
         --workers "${WORKERS:-8}" "${device[@]}"
     drawing=$!
 fi
@@ -50,7 +50,7 @@ fi
 say "training for $seconds s"
 trainers=("$python")
 [ "${GPUS:-1}" = 1 ] || trainers+=(-m torch.distributed.run --standalone --nproc-per-node "$GPUS" --)
-run train "${trainers[@]}" train.py denoiser --out "$out" --work "$work" --codec "$codec" --start "$start" --edition 2 \
+run train "${trainers[@]}" train.py denoiser --out "$out" --work "$work" --codec "$codec" --start "$start" --edition "${EDITION:-2}" \
     --resume --puzzles "${PUZZLES:-250000}" --batch "${BATCH:-256}" --rate "${RATE:-0.6}" --save-every 120 \
     --seconds "${SESSION:-$seconds}" --total "$seconds" "${device[@]}" "${compile[@]}"
 wait $!
