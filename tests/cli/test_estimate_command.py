@@ -1,6 +1,7 @@
 """`stepscope estimate`: the promised JSON, lines for people, and one line for what cannot be."""
 
 import json
+from functools import partial
 
 import pytest
 
@@ -49,6 +50,12 @@ def test_every_family(said, tmp_path, made):
     out = said(str(tmp_path), "--frames", "9", *SIZE[2:], "--steps", "3", "--guidance", "1")
     assert "model calls  3, of " in out
     assert "decode in tiles" in out
+
+
+@pytest.mark.parametrize("made", [cogvideox_pipeline, partial(cogvideox_pipeline, learned=True)])
+def test_a_folder_without_a_card_is_asked_in_its_own_size(said, tmp_path, made):
+    made().save_pretrained(tmp_path)
+    assert f"of {3 * 2 * 3} tokens each" in said(str(tmp_path), "--guidance", "1")
 
 
 def test_a_timed_step(said, folder):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import stepscope
-from models.tiny import pipeline
+from models.tiny import cogvideox_pipeline, pipeline
 from stepscope.cli import main
 
 TOYS = Path(__file__).parent / "toys.py"
@@ -181,6 +181,15 @@ def test_a_picture_of_ones_own(wan, photo, tmp_path, capsys):
     assert trace.scores == (None, None)
     assert trace.sample["first_frame"].shape == (16, 32, 3)
     assert trace.records["token_energy"].shape[:3] == (2, 2, 2)
+
+
+def test_a_picture_for_a_model_of_one_size(photo, tmp_path, capsys):
+    """A folder without a card: the size is that of the positions that the transformer has learned."""
+    cogvideox_pipeline(learned=True).save_pretrained(tmp_path / "model")
+    argv = ["record", str(tmp_path / "model"), "--image", str(photo), "--prompt", "a red ball", "--steps", "1"]
+    assert main([*argv, "--guidance", "1", "--out", str(tmp_path / "out")]) == 0
+    assert "takes only 32x48. Its proportions changed." in capsys.readouterr().out
+    assert stepscope.open(tmp_path / "out").trace().frames().shape == (9, 32, 48, 3)
 
 
 def test_frames_that_the_vae_cannot_take(wan, photo, tmp_path, capsys):

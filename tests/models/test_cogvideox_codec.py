@@ -12,7 +12,8 @@ from stepscope.denoise import (
     paper_grid,
 )
 from stepscope.errors import BadInputError, ModelLoadError, PlanError
-from stepscope.models import CogVideoXDenoiser, load, solver_named
+from stepscope.models import CogVideoXDenoiser, fit_image, load, solver_named
+from stepscope.models.cards import folder_card
 
 
 @pytest.mark.parametrize("version", GRID)
@@ -55,9 +56,7 @@ def test_what_a_model_cannot_take(sample, words):
 
 
 def test_learned_positions_are_of_one_size():
-    pipeline = tiny.cogvideox_pipeline()
-    pipeline.transformer.register_to_config(use_learned_positional_embeddings=True)
-    codec = CogVideoXDenoiser(pipeline).codec
+    codec = CogVideoXDenoiser(tiny.cogvideox_pipeline(learned=True)).codec
     assert codec.latents_shape(9, 32, 48) == (4, 3, 4, 6)
     with pytest.raises(BadInputError, match="only 32x48"):
         codec.latents_shape(9, 32, 32)
@@ -68,6 +67,26 @@ def test_version_1_5_has_positions_up_to_a_size():
     assert codec.latents_shape(9, 16, 32) == (4, 4, 2, 4)
     with pytest.raises(BadInputError, match="up to 32x48"):
         codec.latents_shape(9, 32, 64)
+
+
+@pytest.mark.parametrize(
+    ("version", "learned", "size"),
+    [("1.0", True, (4, 6)), ("1.0", False, (4, 6)), ("1.5", False, (4, 6)), ("1.5", False, (300, 300))],
+)
+def test_the_default_size_can_be_run_and_every_picture_fits(tmp_path, version, learned, size):
+    """Of a folder without a card, and of a live pipeline."""
+    pipeline = tiny.cogvideox_pipeline(version, learned=learned)
+    rows, columns = size
+    pipeline.transformer.register_to_config(sample_height=rows, sample_width=columns)
+    pipeline.save_pretrained(tmp_path)
+    card, codec = folder_card(tmp_path), CogVideoXDenoiser(pipeline).codec
+    assert (card.num_frames, card.height, card.width) == (9, *((768, 1360) if rows == 300 else (32, 48)))
+    live = load(pipeline).card
+    assert (live.num_frames, live.height, live.width) == (card.num_frames, card.height, card.width)
+    codec.latents_shape(card.num_frames, card.height, card.width)
+    for shape in [(20, 90), (64, 64), (9, 4000)]:
+        fitted = fit_image(tiny.picture(0, *shape), codec.sizes, card.height * card.width).pixels
+        codec.latents_shape(9, *fitted.shape[:2])
 
 
 def test_a_folder_is_loaded_with_its_family(tmp_path):

@@ -7,6 +7,7 @@ from PIL import Image
 
 from stepscope.errors import BadInputError
 from stepscope.models import fit_image, read_image
+from stepscope.models.sizes import Sizes
 
 
 @pytest.mark.parametrize(
@@ -15,7 +16,7 @@ from stepscope.models import fit_image, read_image
     ids=str,
 )
 def test_fitting_keeps_proportions_and_multiples(size, fitted):
-    made = fit_image(tiny.picture(0, *size), size_multiple=(16, 16), max_area=480 * 832)
+    made = fit_image(tiny.picture(0, *size), Sizes((16, 16)), 480 * 832)
     height, width = made.pixels.shape[:2]
     assert (height % 16, width % 16) == (0, 0)
     assert (height, width) == fitted
@@ -23,9 +24,28 @@ def test_fitting_keeps_proportions_and_multiples(size, fitted):
     assert "multiples of 16x16" in made.said
 
 
+@pytest.mark.parametrize(
+    ("size", "fitted"), [((1080, 1920), (384, 672)), ((600, 600), (384, 384)), ((100, 4000), (16, 720))], ids=str
+)
+def test_fitting_obeys_a_largest_size(size, fitted):
+    sizes = Sizes((16, 16), largest=(384, 720))
+    made = fit_image(tiny.picture(0, *size), sizes, 480 * 832)
+    assert made.pixels.shape[:2] == fitted
+    assert "multiples of 16x16 up to 384x720" in made.said
+    sizes.check(*fitted)
+
+
+@pytest.mark.parametrize("size", [(600, 600), (960, 1440)], ids=str)
+def test_fitting_to_one_size_says_what_became_of_the_proportions(size):
+    made = fit_image(tiny.picture(0, *size), Sizes((16, 16), only=(480, 720)), 480 * 832)
+    assert made.pixels.shape == (480, 720, 3)
+    assert "takes only 480x720." in made.said
+    assert ("proportions changed" in made.said) == (size == (600, 600))
+
+
 def test_an_image_that_fits_is_left_alone():
     image = tiny.picture(0, 480, 832)
-    made = fit_image(image, size_multiple=(32, 16), max_area=480 * 832)
+    made = fit_image(image, Sizes((32, 16)), 480 * 832)
     assert np.array_equal(made.pixels, image)
     assert "as it is" in made.said
 

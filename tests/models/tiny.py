@@ -207,14 +207,16 @@ def cogvideox_scheduler(name: str, **options):
     return kind(**{**released, **options})
 
 
-def cogvideox_pipeline(version: str = "1.0", scheduler_name: str = "ddim", **options) -> CogVideoXImageToVideoPipeline:
-    """CogVideoX 1.0 (rotary positions) or 1.5 (patches in time, an `ofs` embedding)."""
+def cogvideox_pipeline(
+    version: str = "1.0", scheduler_name: str = "ddim", *, learned: bool = False, **options
+) -> CogVideoXImageToVideoPipeline:
+    """CogVideoX 1.0 (rotary positions, `learned` ones too as released) or 1.5 (patches in time, an `ofs` embedding)."""
     torch.manual_seed(7)
     made = CogVideoXImageToVideoPipeline(
         tokenizer=tokenizer(),
         text_encoder=t5(),
         vae=cogvideox_vae(),
-        transformer=cogvideox_transformer(version),
+        transformer=cogvideox_transformer(version, learned),
         scheduler=cogvideox_scheduler(scheduler_name, **options),
     )
     made.set_progress_bar_config(disable=True)
@@ -235,7 +237,7 @@ def cogvideox_vae() -> AutoencoderKLCogVideoX:
     ).eval()
 
 
-def cogvideox_transformer(version: str) -> CogVideoXTransformer3DModel:
+def cogvideox_transformer(version: str, learned: bool = False) -> CogVideoXTransformer3DModel:
     made = CogVideoXTransformer3DModel(
         num_attention_heads=2,
         attention_head_dim=16,
@@ -252,6 +254,7 @@ def cogvideox_transformer(version: str) -> CogVideoXTransformer3DModel:
         patch_size_t=2 if version == "1.5" else None,
         max_text_seq_length=226,
         use_rotary_positional_embeddings=True,
+        use_learned_positional_embeddings=learned,
         patch_bias=version != "1.5",
     ).eval()
     return _loud(made)

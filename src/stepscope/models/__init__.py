@@ -3,7 +3,8 @@
 `loading` from a name to a model, `cards` what is known before that, `weights` what a finding is pinned to; `wan`,
 `ltx` and `cogvideox` the families, each with its codec, `live` a user's own denoiser, `scheduler` solvers and the
 `pipeline` grid, `cogvideox_scheduler` those of another path, `attach` the one door to a transformer's insides, `inputs`
-what every family refuses, `images` a user's own picture.  diffusers is imported when a model is loaded.
+what every family refuses, `sizes` what it takes, `images` a user's own picture.  diffusers is imported when a model is
+loaded.
 """
 
 from stepscope.models.attach import Layout, attach

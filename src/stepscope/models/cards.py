@@ -134,10 +134,11 @@ def scheduler_shift(config: Any) -> float | None:
     return None if shift is None else float(shift)
 
 
-def sample_size(transformer: Any, spatial: int) -> dict[str, int]:
-    """Frames, height and width by a transformer's configuration, given the VAE's factor; {} if it does not say."""
+def sample_size(transformer: Any, vae: Any) -> dict[str, int]:
+    """Frames, height and width by the configurations of transformer and VAE; {} for a family that does not say."""
     if not {"sample_frames", "sample_height", "sample_width"} <= set(transformer):
         return {}
+    spatial = 2 ** (len(vae["block_out_channels"]) - 1)
     height, width = transformer["sample_height"] * spatial, transformer["sample_width"] * spatial
     if transformer.get("patch_size_t") is not None:
         released = _HUB["THUDM/CogVideoX1.5-5B-I2V"]
@@ -191,8 +192,7 @@ def _configured(folder: Path) -> dict[str, Any]:
     with suppress(OSError, ValueError, AttributeError):
         shift = scheduler_shift(_json(folder / "scheduler" / "scheduler_config.json"))
     with suppress(OSError, ValueError, AttributeError, TypeError, KeyError):
-        stages = len(_json(folder / "vae" / "config.json")["block_out_channels"])
-        size = sample_size(_json(folder / "transformer" / "config.json"), 2 ** (stages - 1))
+        size = sample_size(*(_json(folder / name / "config.json") for name in ("transformer", "vae")))
     return size if shift is None else {"shift": shift, **size}
 
 

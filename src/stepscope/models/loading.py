@@ -157,9 +157,8 @@ def _live(x: Any, device: torch.device) -> LoadedModel:
 
 def _card_of(pipeline: Any) -> Card:
     """The card of a live pipeline: what its configurations say, over the defaults."""
-    shift, size = scheduler_shift(pipeline.scheduler.config), {}
-    if pipeline.transformer is not None:
-        size = sample_size(pipeline.transformer.config, getattr(pipeline, "vae_scale_factor_spatial", 1))
+    shift = scheduler_shift(pipeline.scheduler.config)
+    size = sample_size(getattr(pipeline.transformer, "config", {}), pipeline.vae.config)
     return Card(**size) if shift is None else Card(shift=shift, **size)
 
 
