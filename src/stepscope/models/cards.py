@@ -134,7 +134,7 @@ def scheduler_shift(config: Any) -> float | None:
     return None if shift is None else float(shift)
 
 
-def sample_size(transformer: Any, vae: Any) -> dict[str, int]:
+def sample_size(transformer: Any, vae: Any) -> dict[str, Any]:
     """Frames, height and width by the configurations of transformer and VAE; {} for a family that does not say."""
     if not {"sample_frames", "sample_height", "sample_width"} <= set(transformer):
         return {}
