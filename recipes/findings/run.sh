@@ -5,8 +5,8 @@
 #   SECONDS  after which nothing new is begun, and what is running is stopped; what is finished is packed all the same
 #
 # Settings by environment: MODEL (embedded), DEVICE (cuda), N (512 puzzles) and M (256, for layers), STEPS (20),
-# CHUNK (rows in a model call), ONLY (names of some findings, to spread them over processes), RESULTS (../../results),
-# PAGE (../../docs/findings.md), PYTHON.
+# CHUNK (rows in a model call), SEEDS (of the noise, for all), ONLY (names of some findings, to spread them over processes),
+# RESULTS (../../results), PAGE (../../docs/findings.md), PYTHON.  `subset.sh` is a small version for a laptop.
 # Model calls behind each line are those of N = 512 and M = 256 with 20 steps and guidance 1, as `--dry-run` counts them.
 # Puzzles begin at seed 12: the graphics of some families were tuned on those before.  Two families hold fewer than 512
 # puzzles; theirs are run with several seeds of the noise, and an interval is over puzzles.
@@ -16,7 +16,7 @@ runs=$(realpath -m "$1") end=$(($(date +%s) + $2))
 cd "$(dirname "$0")"
 python=${PYTHON:-python} results=$(realpath -m "${RESULTS:-../../results}")
 n=${N:-512} m=${M:-256}
-usual=(--device "${DEVICE:-cuda}" --steps "${STEPS:-20}" --first-sample 12 ${CHUNK:+--chunk "$CHUNK"})
+usual=(--device "${DEVICE:-cuda}" --steps "${STEPS:-20}" --first-sample 12 ${CHUNK:+--chunk "$CHUNK"} ${SEEDS:+--seeds $SEEDS})
 most() { echo $(($1 < $2 ? $1 : $2)); }
 mkdir -p "$runs"
 
@@ -36,9 +36,9 @@ find_out commitment-two-goals commitment maze-two-goals "$n"                    
 find_out commitment-maze commitment maze "$n" --dial size=9 --dial 'length=[20,35]'              #  10,240
 find_out commitment-occlusion commitment occlusion "$n"                                          #  61,440: two switches
 find_out commitment-bounce commitment bounce "$n"                                                #  10,240
-find_out commitment-rotate commitment rotate "$(most "$n" 94)" --seeds 0 1 2 3 4 5               #  11,280
+find_out commitment-rotate commitment rotate "$(most "$n" 94)" --seeds ${SEEDS:-0 1 2 3 4 5}               #  11,280
 find_out commitment-size-pattern commitment size-pattern "$n" --dial answers=2                   #  10,240
-find_out commitment-tic-tac-toe commitment tic-tac-toe "$(most "$n" 193)" --dial wins=2 --seeds 0 1 2  #  28,830: one switch where the other side could win
+find_out commitment-tic-tac-toe commitment tic-tac-toe "$(most "$n" 193)" --dial wins=2 --seeds ${SEEDS:-0 1 2}  #  28,830: one switch where the other side could win
 find_out commitment-find-shape commitment find-shape "$n"                                        #  35,840: one switch
 # Steps against frames
 find_out noise-at-frame noise-at-frame maze-two-goals "$n" --option 'steps=[2,6,10]' --decode false  # 238,080
