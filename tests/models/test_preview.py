@@ -5,9 +5,10 @@ import pytest
 import tiny
 import torch
 
+import stepscope
 from stepscope.errors import BadInputError
 from stepscope.models import load
-from stepscope.models.preview import fit_preview, preview
+from stepscope.models.preview import fit_preview, kept_matrix, preview
 
 
 def video(seed, count=5, size=32):
@@ -61,6 +62,32 @@ def test_the_matrix_depends_on_the_vae_alone():
     assert torch.equal(one, other)
 
 
+@pytest.mark.parametrize("count", [1, 9, 17])
+@pytest.mark.parametrize("made", [tiny.cogvideox_pipeline, lambda: tiny.cogvideox_pipeline("1.5"), tiny.ltx_pipeline])
+def test_every_family_is_seen(made, count):
+    """CogVideoX 1.5 has a latent frame in front that shows the first one again."""
+    model = stepscope.load_model(made())
+    seen = model.preview(model.encode(video(9, count)), [video(seed, count) for seed in range(4)])
+    assert seen.shape == (1 + model.loaded.padding + (count - 1) // 4, 4, 4, 3)
+    if model.loaded.padding:
+        assert np.array_equal(seen[0], seen[1])
+
+
+def test_a_matrix_is_fitted_once_for_the_same_weights_and_videos():
+    calls, encode = [], linear(torch.eye(3, dtype=torch.float64))
+
+    def counted(frames):
+        calls.append(len(frames))
+        return encode(frames)
+
+    first = kept_matrix("some weights", counted, [video(0)])
+    assert torch.equal(kept_matrix("some weights", counted, [video(0).copy()]), first)
+    assert len(calls) == 1
+    assert not torch.equal(kept_matrix("some weights", counted, [video(1)]), first)
+    kept_matrix("other weights", counted, [video(0)])
+    assert len(calls) == 3
+
+
 def test_colours_beyond_the_range_are_cut():
     matrix = torch.tensor([[1.0, 0, 0], [0, 0, 0.5]], dtype=torch.float64)
     latents = torch.tensor([-3.0, 0.5, 3.0]).reshape(1, 1, 1, 3)
@@ -73,5 +100,10 @@ def test_what_cannot_be_fitted_or_shown():
         fit_preview(linear(torch.eye(3)), [])
     with pytest.raises(BadInputError, match="divide it evenly"):
         fit_preview(lambda frames: torch.zeros(3, 3, 4, 4), [video(0, count=4)])
+    model = stepscope.load_model(tiny.pipeline("wan2.2-a14b"))
+    with pytest.raises(BadInputError, match="No video"):
+        model.preview(torch.zeros(4, 2, 4, 4), [])
+    with pytest.raises(BadInputError, match="8-bit RGB"):
+        model.preview(torch.zeros(4, 2, 4, 4), [np.zeros((5, 32, 32, 3))])
     with pytest.raises(BadInputError, match="4 channels"):
         preview(torch.zeros(4, 1, 2, 2), matrix)

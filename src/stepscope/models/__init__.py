@@ -14,6 +14,7 @@ from stepscope.models.images import FittedImage, fit_image, read_image
 from stepscope.models.live import LiveDenoiser
 from stepscope.models.loading import LoadedModel, Reference, load
 from stepscope.models.ltx import LTXDenoiser
+from stepscope.models.preview import kept_matrix, preview
 from stepscope.models.scheduler import SOLVERS, SchedulerSolver, pipeline_grid, solver_named
 from stepscope.models.user_file import object_of_file
 from stepscope.models.wan import WanCondition, WanDenoiser
@@ -35,11 +36,13 @@ __all__ = [
     "WanDenoiser",
     "attach",
     "fit_image",
+    "kept_matrix",
     "load",
     "model_card",
     "model_names",
     "object_of_file",
     "pipeline_grid",
+    "preview",
     "read_image",
     "solver_named",
 ]

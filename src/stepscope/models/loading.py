@@ -16,6 +16,7 @@ from stepscope.denoise import AbstractDenoiser
 from stepscope.errors import BadInputError, ModelLoadError, PlanError
 from stepscope.models.cards import Card, sample_size, scheduler_shift
 from stepscope.models.cogvideox import CogVideoXDenoiser
+from stepscope.models.cogvideox_codec import CogVideoXCodec
 from stepscope.models.folders import SUPPORTED, find, first_line, open_pipeline, unsupported
 from stepscope.models.live import LiveDenoiser, is_live
 from stepscope.models.lora import hash_with_loras, merge_loras, with_own_lora
@@ -67,6 +68,7 @@ class LoadedModel:
         card: what it is made for.
         weights_hash: see `weights`.
         reference: how to load it again; None for a live object, which exists in this process only.
+        padding: latent frames that `encode` puts in front and `decode` drops.
     """
 
     name: str
@@ -77,6 +79,7 @@ class LoadedModel:
     card: Card
     weights_hash: str
     reference: Reference | None
+    padding: int = 0
 
 
 def load(
@@ -184,7 +187,8 @@ def _of_file(source: str, device: torch.device) -> LoadedModel:
 def _pipeline(pipeline: Any, name: str, card: Card, weights_hash: str, reference: Reference | None) -> LoadedModel:
     denoiser = of_family(pipeline, card)
     codec = denoiser.codec
-    return LoadedModel(name, denoiser, codec.encode, codec.decode, pipeline, card, weights_hash, reference)
+    padding = codec.padding if isinstance(codec, CogVideoXCodec) else 0
+    return LoadedModel(name, denoiser, codec.encode, codec.decode, pipeline, card, weights_hash, reference, padding)
 
 
 def of_family(pipeline: Any, card: Card) -> WanDenoiser | LTXDenoiser | CogVideoXDenoiser:

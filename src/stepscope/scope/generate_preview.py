@@ -1,12 +1,11 @@
 """What a verifier saw, for people: every look as small frames, without a decoding.
 
-The matrix from latents to colours (`models.fit_preview`) is fitted on the answer, whose frames are decoded anyway, and
-on the puzzle at rest.  Cost: two encodings, then one small product a look.
+The map from latents to colours (`Model.preview`) is fitted on the answer, whose frames are decoded anyway, and on the
+puzzle at rest.  Cost: two encodings, then one small product a look.
 """
 
 import numpy as np
 
-from stepscope.models.preview import fit_preview, preview
 from stepscope.scope.generate_strategies import Generation
 from stepscope.scope.model import Model
 from stepscope.shapes import Frames
@@ -28,5 +27,4 @@ def look_previews(generation: Generation, model: Model) -> list[Frames]:
         return []
     sample = generation.trace.sample
     still = np.repeat(sample.first_frame[None], sample.num_frames, axis=0)
-    matrix = fit_preview(model.encode, [generation.frames, still])
-    return [preview(look.estimate, matrix) for look in generation.looks]
+    return [model.preview(look.estimate, [generation.frames, still]) for look in generation.looks]

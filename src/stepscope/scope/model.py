@@ -99,6 +99,24 @@ class Model:
         with torch.no_grad():
             return self.loaded.decode(latents.to(self.loaded.denoiser.device))
 
+    def preview(self, latents: Any, videos: Sequence[Any]) -> Frames:
+        """What latents [C, F, H, W] look like, without a decoding: uint8 [F, H, W, 3], one pixel a latent.
+
+        Args:
+            latents: standardised, of this model.
+            videos: uint8 [T, Y, X, 3] each, of the same kind; the linear map from latents to colours is fitted on them,
+                once for the same weights and videos.
+
+        Raises:
+            BadInputError: If there is no video, or latents do not divide one evenly.
+        """
+        check_video_latents(latents)
+        for video in videos:
+            check_frames(video)
+        loaded = self.loaded
+        matrix = models.kept_matrix(loaded.weights_hash, loaded.encode, videos, loaded.padding)
+        return models.preview(latents, matrix)
+
     def denoise(
         self,
         sample: Any,
