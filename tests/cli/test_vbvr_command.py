@@ -55,6 +55,8 @@ def test_a_kit_that_is_kind_to_still_videos_is_found(vbvr, truth, tmp_path):
     assert all("nothing happens" in fault for fault in found["faults"])
     assert found["floors"]["still"]["task_specific"] >= 0.8
     assert found["kit"]["opencv"] is None
+    told, _ = vbvr(*kit_words("selftest", tmp_path / "kit", truth), as_json=False)
+    assert "OpenCV unknown" in told.splitlines()[0]
 
 
 def test_a_kit_that_is_blind_to_the_ground_truth_is_found(vbvr, truth, tmp_path):
@@ -207,6 +209,51 @@ def test_a_question_that_cannot_be_used_does_not_stop_the_others(vbvr, tmp_path)
     assert len(complaints) == 2
     assert "first_frame.png" in complaints[0]
     assert "prompt" in complaints[1]
+
+
+@pytest.mark.parametrize(
+    "link", ["00001.mp4", "00001.safetensors", "seed-1", "loop"], ids=["video", "steps", "folder of a run", "itself"]
+)
+def test_a_link_that_leads_out_costs_its_own_videos_alone(vbvr, tmp_path, link):
+    truth, out, outside = tmp_path / "GT", tmp_path / "V", tmp_path / "outside"
+    vbvr("export", "--task", f"{TOYS}:Fade", "--samples", 3, "--out", truth)
+    words = ["generate", f"{TOYS}:Grey", "--data", truth, "--steps", 1, "--seed", 0, 1, "--keep-steps", "--out", out]
+    vbvr(*words)
+    outside.mkdir()
+    if link == "seed-1":
+        shutil.rmtree(out / link)
+        (out / link).symlink_to(outside)
+    else:
+        path = out / "seed-1" / "In-Domain_50" / "fade_data-generator" / (link if link != "loop" else "00001.mp4")
+        for suffix in (".mp4", ".safetensors"):
+            path.with_suffix(suffix).unlink()
+        path.symlink_to(path if link == "loop" else outside / "nowhere")
+    (out / "seed-0" / "In-Domain_50" / "fade_data-generator" / "00002.mp4").unlink()
+    found, complaints = vbvr(*words)
+    assert found["written"] == 1
+    assert len(complaints) == (3 if link == "seed-1" else 1)
+    assert all("leads out of the output folder" in line for line in complaints)
+    assert list(outside.iterdir()) == []
+
+
+def test_what_generate_leaves_beside_its_videos_is_no_stranger(vbvr, truth, tmp_path):
+    exported, out = tmp_path / "GT", tmp_path / "V"
+    vbvr("export", "--task", f"{TOYS}:Fade", "--samples", 2, "--out", exported)
+    words = ["--data", exported, "--steps", 1, "--seed", 0, 1, "--keep-steps", "--out", out]
+    vbvr("generate", f"{TOYS}:Grey", *words)
+    kit = kits.make_kit(tmp_path / "kit", "honest")
+    assert vbvr(*kit_words("score", kit, exported), "--videos", out)[1] == []
+    (out / "seed-1" / "notes.txt").write_text("")
+    (out / "seed-1" / "In-Domain_50" / "fade_data-generator" / "00007.safetensors").write_bytes(b"")
+    shutil.copytree(truth, out / "elsewhere")
+    complaints = vbvr(*kit_words("score", kit, exported), "--videos", out)[1]
+    assert [line.rpartition("/")[2].partition("'")[0] for line in complaints] == [
+        "elsewhere",
+        "00007.safetensors",
+        "notes.txt",
+    ]
+    assert complaints[0].startswith("The folder")
+    assert all("answers no question" in line for line in complaints)
 
 
 BROKEN = {"crash": "import sys; sys.exit('out of order')", "junk": "open({path!r}, 'w').write('no json')", "silent": ""}

@@ -84,7 +84,9 @@ def _selftest(options: Namespace) -> None:
     truth = _truth(options)
     kit, test = _tested(options, truth)
     say(
-        options.json, {**_test_facts(kit, test), "complaints": [*truth.complaints, *test.complaints]}, _test_lines(test)
+        options.json,
+        {**_test_facts(kit, test), "complaints": [*truth.complaints, *test.complaints]},
+        _test_lines(kit, test),
     )
 
 
@@ -97,7 +99,7 @@ def _score(options: Namespace) -> None:
     _complain(videos.complaints)
     kit, test = _tested(options, truth)
     if not options.json:
-        print(*_test_lines(test), sep="\n", flush=True)
+        print(*_test_lines(kit, test), sep="\n", flush=True)
     found = score_videos(kit, truth.samples, videos)
     _complain(found.complaints)
     shown = test.passed or options.despite_faults
@@ -152,9 +154,10 @@ def _test_facts(kit: Any, test: Any) -> dict[str, Any]:
     }
 
 
-def _test_lines(test: Any) -> list[str]:
+def _test_lines(kit: Any, test: Any) -> list[str]:
     rows = {**test.floors, "ground truth": test.ground_truth}
     return [
+        f"The kit {kit.fingerprint[:12]}, OpenCV {kit.opencv or 'unknown'}",
         f"{'':14}{'task-specific':>15}{'weighted':>11}   ({test.n} questions)",
         *(f"{name:14}{_number(row['task_specific']):>15}{_number(row['weighted']):>11}" for name, row in rows.items()),
         *(f"FAULT: {fault}" for fault in test.faults),

@@ -3,8 +3,9 @@
     OUT/{split}/{TASK}_data-generator/{00000}.mp4                 one seed
     OUT/seed-{K}/{split}/{TASK}_data-generator/{00000}.mp4        several
 
-A video that is there is not made again, so a run that was stopped resumes.  A question that cannot be used is told in
-one line, and the rest goes on.  Cost: N predictions and one decoding a video.
+A video that is there is not made again, so a run that was stopped resumes.  A question that cannot be used, or whose
+video would leave the folder by a link, is told in one line, and the rest goes on.  Cost: N predictions and one decoding
+a video.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -12,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stepscope.errors import BadInputError, RecordError
+from stepscope.errors import BadInputError, OutputError, RecordError
 from stepscope.executors.local import prepare
 from stepscope.executors.recording import ModelReference, Recording, Settings
 from stepscope.models import fit_image
 from stepscope.scope import Model, stored
 from stepscope.store import trace_to_unit, unit_key
-from stepscope.store.vbvr import FIRST, BenchSample
+from stepscope.store.vbvr import FIRST, BenchSample, steps_of
 from stepscope.store.vbvr_video import read_png, require_av, write_mp4
 from stepscope.store.vbvr_writing import claim, inside, write_steps
 from stepscope.tasks import Sample
@@ -33,7 +34,7 @@ class Generated:
     Attributes:
         written: videos made now.
         kept: videos that were there.
-        complaints: a line for each question that could not be used.
+        complaints: a line for each question that could not be used, and each video that could not be placed.
     """
 
     written: int
@@ -78,8 +79,8 @@ def generate(
     claim(out, facts)
     written, kept, complaints = 0, 0, []
     for sample in samples:
-        paths = list(_paths(out, sample, seeds))
-        missing = [(seed, path) for seed, path in paths if not inside(out, path).exists()]
+        paths = [(seed, path) for seed, path in _paths(sample, seeds) if _stays_inside(out, path, complaints)]
+        missing = [(seed, path) for seed, path in paths if not (out / path).exists()]
         kept += len(paths) - len(missing)
         try:
             question = _question(model, sample, frames) if missing else None
@@ -104,11 +105,22 @@ def _first_question(model: Model, samples: Sequence[BenchSample], num_frames: in
     raise BadInputError(f"No question can be used ({told}). Give whole ground truth.")
 
 
-def _paths(out: Path, sample: BenchSample, seeds: Sequence[int]) -> Iterator[tuple[int, Path]]:
+def _paths(sample: BenchSample, seeds: Sequence[int]) -> Iterator[tuple[int, Path]]:
     """(seed, path of the video in the output folder)."""
     for seed in seeds:
         root = Path(f"seed-{seed}") if len(seeds) > 1 else Path()
         yield seed, root / sample.place.path.with_suffix(".mp4")
+
+
+def _stays_inside(out: Path, path: Path, complaints: list[str]) -> bool:
+    """Whether a video and its steps can be written without following a link out of the folder."""
+    try:
+        for written in (path, steps_of(path)):
+            inside(out, written)
+    except OutputError as error:
+        complaints.append(str(error))
+        return False
+    return True
 
 
 def _question(model: Model, sample: BenchSample, num_frames: int) -> Sample:

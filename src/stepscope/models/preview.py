@@ -6,8 +6,8 @@ Z are latents of videos that the model's own VAE encoded, P their pixels, averag
 of pixels, and the first frame alone or the k frames after it (k the temporal factor).  M is a value: it depends on the
 weights and the videos alone, under whose hash it is kept while the process lives.  Cost: one encoding a video to fit, C
 products a latent to apply, against seconds of the VAE's decoder.  Flat colours come out right; edges, movement within k
-frames and what the videos lack do not, so fit on videos of the same kind.  (Bundled model, six solutions of three tasks:
-the root mean square error is 17 to 50 of 255 with the answer itself, 48 to 68 with one puzzle of each task.)
+frames and what the videos lack do not, so fit on videos of the same kind.  (Bundled model, six solutions of three
+tasks: the root mean square error is 17 to 50 of 255 with the answer itself, 48 to 68 with one puzzle of each task.)
 
 After the linear approximations in use for image latents (`latent_rgb_factors` of ComfyUI), fitted here in place of
 being written down for each VAE.

@@ -19,9 +19,20 @@ from stepscope.errors import BadInputError, RecordError, UnknownNameError
 from stepscope.store.vbvr_names import SPLITS, SUFFIX, bench_name, category_of, split_of_task
 from stepscope.store.vbvr_video import count_frames, require_av
 
-__all__ = ["FILES", "BenchSample", "GroundTruth", "Place", "Videos", "find_videos", "read_ground_truth"]
+__all__ = [
+    "FILES",
+    "MANIFEST",
+    "BenchSample",
+    "GroundTruth",
+    "Place",
+    "Videos",
+    "find_videos",
+    "read_ground_truth",
+    "steps_of",
+]
 
 FILES = FIRST, FINAL, VIDEO, PROMPT = ("first_frame.png", "final_frame.png", "ground_truth.mp4", "prompt.txt")
+MANIFEST = "vbvr.json"
 _INDEX = re.compile(r"[0-9]{5}")
 _RUNS = re.compile(r"seed-\d+")
 _LEAST_FRAMES = 2
@@ -85,7 +96,8 @@ class Videos:
 
     Attributes:
         runs: by name of the run (empty for the folder itself): {place: video file}.
-        complaints: a line for each video that is missing, unreadable, misnamed or of a wrong length.
+        complaints: a line for each video that is missing, unreadable or of a wrong length, and for whatever lies there
+            and belongs to no question.
     """
 
     runs: Mapping[str, Mapping[Place, Path]]
@@ -137,14 +149,13 @@ def find_videos(folder: Path, samples: Sequence[BenchSample], num_frames: int | 
     if not folder.is_dir():
         raise BadInputError(f"The videos {str(folder)!r} do not exist. Give the folder that holds the splits.")
     roots = {path.name: path for path in _children(folder) if _RUNS.fullmatch(path.name)} or {"": folder}
-    complaints: list[str] = []
+    expected = {run: {sample.place: _video_of(root, sample) for sample in samples} for run, root in roots.items()}
+    complaints = list(_strangers(folder, {path for found in expected.values() for path in found.values()}))
     lengths: dict[tuple[str, Place], int] = {}
     paths: dict[tuple[str, Place], Path] = {}
-    for run, root in roots.items():
-        expected = {sample.place: _video_of(root, sample) for sample in samples}
-        complaints += _strangers(root, set(expected.values()))
-        lengths |= {(run, place): count for place, count in _lengths(expected, complaints)}
-        paths |= {(run, place): path for place, path in expected.items()}
+    for run, found in expected.items():
+        lengths |= {(run, place): count for place, count in _lengths(found, complaints)}
+        paths |= {(run, place): path for place, path in found.items()}
     right = _usual(samples, lengths) if num_frames is None else num_frames
     runs: dict[str, dict[Place, Path]] = {run: {} for run in roots}
     for (run, place), count in lengths.items():
@@ -220,12 +231,24 @@ def _truth_lengths(samples: Sequence[BenchSample]) -> Iterator[int]:
             yield count_frames(sample.folder / VIDEO)
 
 
-def _strangers(root: Path, expected: set[Path]) -> Iterator[str]:
-    """A line for every file in the layout that answers no question."""
-    for half in (root / split for split in SPLITS):
-        for path in sorted(half.rglob("*")) if half.is_dir() else ():
-            if path.is_file() and path not in expected:
-                yield f"The file {str(path)!r} answers no question of the ground truth."
+def steps_of(video: Path) -> Path:
+    """Where the steps that led to a video are kept."""
+    return video.with_suffix(".safetensors")
+
+
+def _strangers(folder: Path, videos: set[Path]) -> Iterator[str]:
+    """A line for every file, and every folder as a whole, that has to do with no question."""
+    files = {folder / MANIFEST, *videos, *map(steps_of, videos)}
+    return _others(folder, files, {parent for video in videos for parent in video.parents})
+
+
+def _others(folder: Path, files: set[Path], folders: set[Path]) -> Iterator[str]:
+    for path in _children(folder):
+        if path in folders and path.is_dir():
+            yield from _others(path, files, folders)
+        elif path not in files:
+            kind = "folder" if path.is_dir() else "file"
+            yield f"The {kind} {str(path)!r} answers no question of the ground truth."
 
 
 def _children(folder: Path) -> list[Path]:

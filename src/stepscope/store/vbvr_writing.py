@@ -21,13 +21,12 @@ from stepscope.store.atomic import is_temporary, output_error, write_bytes
 from stepscope.store.manifest import json_bytes
 from stepscope.store.tensors import Unit, unit_bytes
 from stepscope.store.units import canonical_json
-from stepscope.store.vbvr import FINAL, FIRST, PROMPT, VIDEO, BenchSample, Place
+from stepscope.store.vbvr import FINAL, FIRST, MANIFEST, PROMPT, VIDEO, BenchSample, Place, steps_of
 from stepscope.store.vbvr_video import count_frames, mp4_bytes, png_bytes, read_png, write_mp4
 
 __all__ = ["FLOORS", "claim", "claimed", "inside", "scratch", "show", "write_floor", "write_question", "write_steps"]
 
 FLOORS = ("still", "teleport")
-_MANIFEST = "vbvr.json"
 
 
 def claim(folder: Path, facts: Mapping[str, object]) -> None:
@@ -47,13 +46,13 @@ def claim(folder: Path, facts: Mapping[str, object]) -> None:
             "folder, or the same run, which is resumed. Choose another folder."
         )
     if not found:
-        write_bytes(folder / _MANIFEST, json_bytes(facts))
+        write_bytes(folder / MANIFEST, json_bytes(facts))
 
 
 def claimed(folder: Path) -> dict[str, Any]:
     """The facts for which a folder was claimed, empty if it was not."""
     try:
-        found = json.loads((folder / _MANIFEST).read_bytes())
+        found = json.loads((folder / MANIFEST).read_bytes())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -66,7 +65,11 @@ def inside(folder: Path, relative: Path) -> Path:
         OutputError: if it leads out of the folder.
     """
     path = folder / relative
-    if not path.resolve().is_relative_to(folder.resolve()):
+    try:
+        stays = path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a link that leads to itself
+        stays = False
+    if not stays:
         raise OutputError(f"{path} leads out of the output folder. Nothing is written there. Remove the link.")
     return path
 
@@ -86,7 +89,7 @@ def write_question(folder: Path, place: Place, prompt: str, answer: Frames) -> N
 
 def write_steps(folder: Path, place: Path, unit: Unit) -> None:
     """Keep what a model believed at each step beside its video."""
-    write_bytes(inside(folder, place.with_suffix(".safetensors")), unit_bytes(unit))
+    write_bytes(inside(folder, steps_of(place)), unit_bytes(unit))
 
 
 @contextmanager
