@@ -176,7 +176,8 @@ MISFITS = {
     "its update": GOOD
     | {"blocks.1.attn1.to_q.lora_A.weight": A, "blocks.1.attn1.to_q.lora_B.weight": torch.ones(25, RANK)},
     "down alone": GOOD | {"blocks.1.attn1.to_q.lora_A.weight": A},
-    "two of its keys": GOOD | {"transformer_2.blocks.0.attn1.to_q.lora_A.weight": A},
+    "two of its keys": GOOD | {"transformer.blocks.0.attn1.to_q.lora_A.weight": A},
+    "one network's and another's": GOOD | {"transformer_2.blocks.1.attn1.to_q.lora_A.weight": A},
     "holds no tensor": {},
     "blocks.0.norm2 is no matrix": GOOD | {"blocks.0.norm2.lora_A.weight": A, "blocks.0.norm2.lora_B.weight": B},
 }
@@ -191,6 +192,37 @@ def test_what_does_not_fit_is_refused_whole(tmp_path, why):
         merge_loras(pipeline, {"high_noise": good, "low_noise": bad})
     assert "bad.safetensors" in str(caught.value)
     assert all(torch.equal(weight, before[name]) for name, weight in pipeline.transformer.state_dict().items())
+
+
+def test_names_of_the_second_expert_go_there(saved, tmp_path):
+    path = write(tmp_path / "second.safetensors", {f"transformer_2.{key}": tensor for key, tensor in GOOD.items()})
+    plain, merged, said = (load(saved, loras=loras) for loras in ({}, {"transformer": path}, {"low_noise": path}))
+    name = "blocks.0.attn1.to_q.weight"
+    for part, changed in (("transformer", False), ("transformer_2", True)):
+        before, after = (getattr(each.pipeline, part).get_parameter(name) for each in (plain, merged))
+        assert torch.equal(before, after) != changed
+    assert merged.weights_hash == said.weights_hash  # the same model, whatever it was called
+    with pytest.raises(ModelLoadError, match="transformer_2, which is low_noise, and it came for high_noise"):
+        load(saved, loras={"high_noise": path})
+    with pytest.raises(BadInputError, match="one network"):
+        load(saved, loras={"transformer": path, "low_noise": path})
+    with pytest.raises(ModelLoadError, match="transformer_2, which this model lacks"):
+        merge_loras(tiny.pipeline("wan2.1"), {"transformer": path})
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"transformer.lora_alpha": 4, "transformer_2.lora_alpha": 8}, "4 and 8"),
+        ({"lora_alpha": "4"}, "lora_alpha as 4"),
+        ({"transformer.use_dora": True, "transformer_2.use_dora": False}, "use_dora"),
+    ],
+    ids=str,
+)
+def test_headers_that_leave_a_doubt_are_refused(tmp_path, said, told):
+    path = write(tmp_path / "doubt.safetensors", GOOD, {"lora_adapter_metadata": json.dumps(said)})
+    with pytest.raises(ModelLoadError, match=told):
+        merge_loras(tiny.pipeline("wan2.1"), {"transformer": path})
 
 
 def test_files_and_experts_that_are_none(saved, tmp_path):

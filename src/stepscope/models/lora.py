@@ -8,15 +8,18 @@ Two forms of keys are read, behind any usual prefix:
     DiffSynth    blocks.0.self_attn.q.lora_A.default.weight           the names of Wan's own code; alpha = r
     (the same)   diffusion_model.blocks.0.self_attn.q.lora_down.weight, … .alpha
 
-Released pairs such as VBVR's `high_noise_lora` and `low_noise_lora` go into the expert of that name.  Every key must
-fit: an update that is applied in part is another model.  A student's file names its teacher's weights in its header
+Released pairs such as VBVR's `high_noise_lora` and `low_noise_lora` go into the expert of that name.  What is given for
+`transformer` and named `transformer_2` throughout goes into that; for `high_noise` it is refused.  Every key must fit:
+an update that is applied in part is another model.  A student's file names its teacher's weights in its header
 (`teacher`: their hash as JSON), and is merged into those alone.  Cost: one product a matrix, once.
 """
 
 import hashlib
 import json
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,7 @@ __all__ = ["hash_with_loras", "merge_loras", "parse_key", "with_own_lora"]
 
 _COMPONENTS = {"high_noise": "transformer", "low_noise": "transformer_2", "transformer": "transformer"}
 _PREFIXES = re.compile(r"^(?:base_model\.model\.|diffusion_model\.|transformer(?:_2)?\.|pipe\.dit\.|dit\.|model\.)+")
+_SECOND = "transformer_2"
 _KEY = re.compile(r"(?P<module>.+)\.(?:(?P<a>lora_A|lora_down)|(?P<b>lora_B|lora_up))(?:\.default)?\.weight")
 _ALPHA = ".alpha"
 _OF_WAN = {
@@ -81,10 +85,13 @@ def merge_loras(pipeline: Any, loras: Mapping[str, Any]) -> None:
     for expert in loras:
         if expert not in there:
             raise UnknownNameError.of("expert", expert, there)
-    parts = [_COMPONENTS[expert] for expert in loras]
-    if len(set(parts)) < len(parts):
+    parts = {expert: _part(expert, Path(path)) for expert, path in loras.items()}
+    if len(set(parts.values())) < len(parts):
         raise BadInputError(f"LoRAs came for {' and '.join(loras)}, which are one network. Give it one file.")
-    planned = [_fitted(getattr(pipeline, _COMPONENTS[expert]), Path(path)) for expert, path in loras.items()]
+    for expert, part in parts.items():
+        if getattr(pipeline, part, None) is None:
+            raise _misfit(Path(loras[expert]), f"its names are those of {part}, which this model lacks")
+    planned = [_fitted(getattr(pipeline, part), Path(loras[expert])) for expert, part in parts.items()]
     for plan in planned:
         for weight, update in plan:
             low_rank = update.scale * (update.up.float() @ update.down.float())
@@ -124,7 +131,8 @@ def hash_with_loras(weights_hash: str, loras: Mapping[str, Any]) -> str:
     if not loras:
         return weights_hash
     files = [
-        f"{_COMPONENTS[expert]} {hashlib.sha256(Path(path).read_bytes()).hexdigest()}" for expert, path in loras.items()
+        f"{_part(expert, Path(path))} {hashlib.sha256(Path(path).read_bytes()).hexdigest()}"
+        for expert, path in loras.items()
     ]
     return hashlib.sha256("\n".join([weights_hash, *sorted(files)]).encode()).hexdigest()
 
@@ -136,6 +144,19 @@ def parse_key(key: str) -> tuple[str, str] | None:
         return _diffusers_name(bare.removesuffix(_ALPHA)), "alpha"
     found = _KEY.fullmatch(bare)
     return None if found is None else (_diffusers_name(found["module"]), "down" if found["a"] else "up")
+
+
+def _part(expert: str, path: Path) -> str:
+    """The network that a file goes into: its expert's, unless its own names say the second."""
+    second = {_SECOND in found[0] for key in _names(path) if (found := _PREFIXES.match(key) or [""])}
+    if len(second) > 1:
+        raise _misfit(path, f"some of its names are those of {_SECOND} and some are not, one network's and another's")
+    part = _COMPONENTS[expert]
+    if second != {True} or part == _SECOND:
+        return part
+    if expert == "high_noise":
+        raise _misfit(path, f"its names are those of {_SECOND}, which is low_noise, and it came for high_noise")
+    return _SECOND
 
 
 def _diffusers_name(module: str) -> str:
@@ -180,13 +201,25 @@ def _updates(path: Path) -> Iterator[tuple[str, _Update]]:
         yield name, _Update(part["down"], part["up"], own / rank)
 
 
+def _names(path: Path) -> list[str]:
+    """The names of a file's tensors."""
+    with _opened(path) as file:
+        return list(file.keys())
+
+
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], Mapping[str, str]]:
     """Every tensor of a file, and what its header says."""
+    with _opened(path) as file:
+        return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     if path.suffix in PICKLED:
         raise ModelLoadError(f"{path} is a pickled LoRA. Only safetensors are opened. Convert it.")
     try:
         with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            yield file
     except (OSError, SafetensorError) as error:
         told = next(iter(str(error).splitlines()), type(error).__name__)
         raise ModelLoadError(f"The LoRA {path} cannot be read ({told}). Give a whole safetensors file.") from error
@@ -194,17 +227,21 @@ def _read(path: Path) -> tuple[dict[str, torch.Tensor], Mapping[str, str]]:
 
 def _alpha(path: Path, metadata: Mapping[str, str]) -> float | int | None:
     """`lora_alpha` of diffusers' own header, for all of its matrices; what goes beyond one alpha for all is refused."""
+    facts: dict[str, list[Any]] = defaultdict(list)  # by name, whatever network it is said of
     try:
-        said = json.loads(metadata.get("lora_adapter_metadata", "{}"))
-        facts = {name.rpartition(".")[2]: value for name, value in said.items()}
+        for name, value in json.loads(metadata.get("lora_adapter_metadata", "{}")).items():
+            facts[name.rpartition(".")[2]].append(value)
     except (ValueError, AttributeError) as error:
         raise _misfit(path, f"its header cannot be read ({error})") from error
     beyond = [
-        name for name in ("alpha_pattern", "rank_pattern", "use_dora", "use_rslora", "lora_bias") if facts.get(name)
+        name for name in ("alpha_pattern", "rank_pattern", "use_dora", "use_rslora", "lora_bias") if any(facts[name])
     ]
     if beyond:
         raise _misfit(path, f"its header asks for {', '.join(beyond)}")
-    return facts.get("lora_alpha")
+    alphas = facts["lora_alpha"]
+    if any(alpha != alphas[0] or isinstance(alpha, bool | str | list | dict) for alpha in alphas):
+        raise _misfit(path, f"its header gives lora_alpha as {' and '.join(map(str, alphas))}")
+    return alphas[0] if alphas else None
 
 
 def _misfit(path: Path, why: str) -> ModelLoadError:
