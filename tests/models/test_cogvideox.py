@@ -87,14 +87,20 @@ def test_velocity_and_estimate_are_of_one_path(parametrisation):
     torch.testing.assert_close(events[-1].clean, end.latents, rtol=0, atol=1e-3)
 
 
-@pytest.mark.parametrize("solver", ["euler", "heun", "unipc"])
+@pytest.mark.parametrize("solver", ["heun", "unipc"])
 @pytest.mark.parametrize("grid", ["paper", "pipeline"])
-def test_every_solver_runs_on_every_grid(solver, grid):
+@pytest.mark.parametrize("num_steps", [1, NUM_STEPS])
+def test_every_solver_follows_the_same_path_on_every_grid(solver, grid, num_steps):
+    """One step of each is Euler's; the network puts out no velocity of that path, and none may take it for one."""
     pipeline = tiny.cogvideox_pipeline()
     denoiser = CogVideoXDenoiser(pipeline)
-    made = paper_grid(NUM_STEPS, 3.0) if grid == "paper" else denoiser.pipeline_grid(SAMPLE, NUM_STEPS, None)
-    run = Run(denoiser, made, solver_named(solver, pipeline.scheduler), [SAMPLE], [SEED])
-    assert denoise(run, run.start(noise(denoiser)))[1].latents.isfinite().all()
+    made = paper_grid(num_steps, 3.0) if grid == "paper" else denoiser.pipeline_grid(SAMPLE, num_steps, None)
+    ends = []
+    for name in ("euler", solver):
+        run = Run(denoiser, made, solver_named(name, pipeline.scheduler), [SAMPLE], [SEED])
+        ends.append(denoise(run, run.start(noise(denoiser)))[1].latents)
+    apart = (ends[1] - ends[0]).abs().mean() / ends[0].abs().mean()
+    assert apart < (1e-4 if num_steps == 1 else 0.3)
 
 
 def test_on_the_papers_grid_the_network_is_told_the_same_times_as_on_its_own():

@@ -7,7 +7,8 @@ import torch
 import stepscope
 from models.tiny import TinySample, cogvideox_pipeline, ltx_pipeline, picture
 from stepscope.errors import PlanError
-from stepscope.interventions import AddNoise
+from stepscope.interventions import AddNoise, MergeEstimates
+from stepscope.interventions.merge_states import ESTIMATES
 from stepscope.recorders import TokenEnergy
 
 SAMPLE = TinySample(first_frame=picture(1, 32, 32), num_frames=9)
@@ -51,6 +52,31 @@ def test_runs_repeat_and_seeds_differ(model):
     )
     assert torch.equal(one.latents, same.latents)
     assert not torch.equal(one.latents[-1], other.latents[-1])
+
+
+PARAMETRISED = {
+    "v_prediction": {},
+    "epsilon": {"rescale_betas_zero_snr": False, "timestep_spacing": "leading"},
+    "sample": {},
+}
+
+
+@pytest.mark.parametrize("parametrisation", PARAMETRISED)
+@pytest.mark.parametrize("of", ESTIMATES)
+def test_merged_estimates_reach_the_scheduler_in_its_own_parametrisation(parametrisation, of):
+    """A step of DDIM is Euler's, merged or not."""
+    options = {"prediction_type": parametrisation, **PARAMETRISED[parametrisation]}
+    model = stepscope.load_model(cogvideox_pipeline(**options))
+    merge = MergeEstimates("other", [0, 2], of, strength=0.5)
+    branches = [stepscope.Branch("clean"), stepscope.Branch("other", seed=7), stepscope.Branch("merged", [merge])]
+    ends = {}
+    for solver in ("euler", "pipeline"):
+        plan = stepscope.plan(model, [SAMPLE], branches, num_steps=4, solver=solver, schedule="pipeline", guidance=2)
+        ends[solver] = {branch: trace.latents[-1] for (_, _, branch), trace in plan.run().items()}
+    scale = ends["euler"]["clean"].abs().mean()
+    assert (ends["euler"]["merged"] - ends["euler"]["clean"]).abs().mean() > 0.005 * scale
+    for branch in ("clean", "merged"):
+        assert (ends["pipeline"][branch] - ends["euler"][branch]).abs().mean() < 1e-4 * scale
 
 
 def test_encoding_has_the_shape_of_the_latents(model):

@@ -189,7 +189,8 @@ def _apart(prediction: Prediction, count: int, size: int) -> list[Prediction]:
     parts = [_first(getattr(prediction, name), count).split(1) for name in names]
     calls = prediction.model_calls // size
     return [
-        Prediction(velocity, clean, cond, calls, output) for velocity, clean, cond, output in zip(*parts, strict=True)
+        Prediction(velocity, clean, cond, calls, output, prediction.output_slope)
+        for velocity, clean, cond, output in zip(*parts, strict=True)
     ]
 
 

@@ -120,6 +120,7 @@ class Prediction:
         model_calls: transformer forwards times samples that it took.
         model_output: what the network itself put out after guidance, in its own parametrisation and number type (for
             schedulers, which round as they would in the pipeline's own call).
+        output_slope: d model_output / d velocity at fixed latents, where the output is no velocity; None where it is.
     """
 
     velocity: LatentsBatch
@@ -127,6 +128,7 @@ class Prediction:
     cond: LatentsBatch
     model_calls: int
     model_output: LatentsBatch
+    output_slope: float | None = None
 
 
 class AbstractDenoiser(ABC):

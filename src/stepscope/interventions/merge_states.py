@@ -13,10 +13,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-import torch
-
 from stepscope.denoise import Prediction
-from stepscope.errors import PlanError, UnknownNameError
+from stepscope.errors import UnknownNameError
 from stepscope.interventions.merge import AbstractMerge
 from stepscope.shapes import LatentsBatch
 
@@ -99,15 +97,7 @@ class MergeEstimates(AbstractMerge):
         return self.of
 
     def exchange_prediction(self, prediction: Prediction, lent: Sequence[Prediction], sigma: float) -> Prediction:
-        """The merged prediction.
-
-        Raises:
-            PlanError: If the model puts out something else than a velocity, which a scheduler would read unmerged.
-        """
-        if not torch.equal(prediction.model_output.to(prediction.velocity), prediction.velocity):
-            raise PlanError(
-                f"MergeEstimates has {self.of}. This model puts out no velocity. Merge hidden states or latents."
-            )
+        """The merged prediction; what a scheduler reads of it is merged along."""
         merge = self._velocity if self.of == "velocity" else self._clean
         return merge(prediction, lent, sigma)
 
@@ -117,7 +107,7 @@ class MergeEstimates(AbstractMerge):
         return replace(
             own,
             velocity=velocity,
-            model_output=velocity.to(own.model_output),
+            model_output=_output(own, velocity),
             clean=own.clean - sigma * (velocity - own.velocity),
             cond=own.cond - sigma * (cond - _cond_velocity(own, sigma)),
         )
@@ -126,10 +116,17 @@ class MergeEstimates(AbstractMerge):
         clean = self._merged(own.clean, [each.clean for each in lent])
         velocity = own.velocity - (clean - own.clean) / sigma
         cond = self._merged(own.cond, [each.cond for each in lent])
-        return replace(own, velocity=velocity, model_output=velocity.to(own.model_output), clean=clean, cond=cond)
+        return replace(own, velocity=velocity, model_output=_output(own, velocity), clean=clean, cond=cond)
 
     def _merged(self, own: LatentsBatch, others: Sequence[LatentsBatch]) -> LatentsBatch:
         return self.merged(own, others, _PLACES, _ALL)
+
+
+def _output(own: Prediction, velocity: LatentsBatch) -> LatentsBatch:
+    """What the network would have put out to say `velocity`."""
+    if own.output_slope is None:
+        return velocity.to(own.model_output)
+    return own.model_output + (own.output_slope * (velocity - own.velocity)).to(own.model_output)
 
 
 def _cond_velocity(prediction: Prediction, sigma: float) -> LatentsBatch:

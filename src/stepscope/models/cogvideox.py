@@ -180,6 +180,7 @@ class CogVideoXDenoiser(AbstractDenoiser):
             cond=self._believed(x_vp, cond, sigma)[0].to(latents),
             model_calls=len(latents) * len(branches),
             model_output=guided,
+            output_slope=self._slope(sigma),
         )
 
     @torch.no_grad()
@@ -229,6 +230,15 @@ class CogVideoXDenoiser(AbstractDenoiser):
             case "sample":
                 return output, (x_vp - a * output) / s
         return a * x_vp - s * output, s * x_vp + a * output
+
+    def _slope(self, sigma: float) -> float:
+        """How the output changes with v at fixed x, since x_0_hat = x - sigma v and n_hat = x + (1 - sigma) v there."""
+        match self.pipeline.scheduler.config.prediction_type:
+            case "epsilon":
+                return 1 - sigma
+            case "sample":
+                return -sigma
+        return 1 / scale(sigma)
 
     def _ofs(self, like: torch.Tensor) -> torch.Tensor | None:
         """What the models with such an embedding are told."""

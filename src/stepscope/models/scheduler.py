@@ -58,7 +58,8 @@ class SchedulerSolver(AbstractSolver):
         if scheduler.step_index is None:
             scheduler.set_begin_index(state.step)
         timestep = scheduler.timesteps[state.step]
-        latents = scheduler.step(prediction.model_output, timestep, state.latents, return_dict=False)[0]
+        velocity = prediction.model_output if prediction.output_slope is None else prediction.velocity
+        latents = scheduler.step(velocity, timestep, state.latents, return_dict=False)[0]
         # Some schedulers round what they give to the network's number type: its values are kept, not its type.
         return DenoisingState(latents.to(state.latents), state.step + 1, scheduler)
 
