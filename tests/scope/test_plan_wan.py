@@ -16,6 +16,9 @@ from stepscope.interventions import (
     BlockFrames,
     HoldFrames,
     Jump,
+    MergeEstimates,
+    MergeLatents,
+    MergeLayers,
     MoveBoundary,
     ScaleLayer,
     SkipLayer,
@@ -222,6 +225,17 @@ def test_swaps(counted):
 def test_a_swap_on_its_own_is_refused(model):
     with pytest.raises(PlanError, match=r"Swap names branch 'donor'\. A run on its own has no branches"):
         model.denoise(SAMPLE, num_steps=N, interventions=[Swap("donor", 0, 0)])
+
+
+@pytest.mark.parametrize("kind", [MergeLayers, MergeEstimates, MergeLatents])
+@pytest.mark.parametrize("zero", [{"donors": ()}, {"donors": "clean", "strength": 0}], ids=["no donors", "no strength"])
+def test_a_merge_of_size_zero_is_the_identity_in_a_branch_and_on_its_own(model, kind, zero):
+    clean = model.denoise(SAMPLE, num_steps=2, guidance=1.0)
+    alone = model.denoise(SAMPLE, num_steps=2, guidance=1.0, interventions=[kind(**zero)])
+    made = plan(model, [SAMPLE], [Branch("clean"), Branch("zero", [kind(**zero)])], num_steps=2, guidance=1.0)
+    assert torch.equal(alone.latents, clean.latents)
+    assert torch.equal(made.run()[None, 0, "zero"].latents, clean.latents)
+    assert alone.model_calls == clean.model_calls
 
 
 def test_a_plan_file_runs_to_the_same_bytes(model):

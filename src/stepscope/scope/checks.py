@@ -125,9 +125,9 @@ def check_attached(recorders: Any, interventions: Any, num_layers: int) -> None:
 
 
 def check_alone(interventions: Sequence[Any]) -> None:
-    """Refuse, for a run on its own, interventions that name another branch."""
+    """Refuse, for a run on its own, interventions that take from another branch; those of size zero take nothing."""
     for intervention in interventions:
-        if isinstance(intervention, AbstractExchange):
+        if isinstance(intervention, AbstractExchange) and not intervention.is_zero:
             raise PlanError(
                 f"{type(intervention).__name__} names branch {', '.join(intervention.donors)!r}. A run on its own has "
                 "no branches. Put it into a Branch of stepscope.plan."
