@@ -10,7 +10,7 @@ one of each stage of a run (`meta_run`): what a family is refused or shows when 
 
 Resident are all weights (`none`); with offload those of the VAE and of one network: of whole ones (`model`), or of a
 transformer what lies outside its blocks, and two blocks (`group`).  A video is encoded beside an encoder and decoded
-beside a transformer, then in tiles (see `offload`).  Cost: seconds, on any machine; no weight is read.
+beside a transformer, then in tiles (see `offload`).  Cost: 10 to 70 s on a core; no weight is read.
 
 Checked against one expert of Wan2.2-I2V-A14B, bfloat16, 832x480x81, on an H100: 30.2 GiB measured, 30.1 estimated.
 Context and kernel workspaces of the driver (a few hundred MiB) come on top.
