@@ -5,7 +5,8 @@
 A family's success is its rate at default dials; every cell with other dials stands beside it.  The hardest one-goal
 dial is chosen on puzzles of its own (`cells.CHOOSING_SEED`): the cell with the largest gain from step 0 to the end
 among those that end at 60% or more.  Everything else is computed on the other puzzles.  Where a small family repeats
-a puzzle, the intervals are over puzzles.  Choice is read where a puzzle has two solutions.
+a puzzle, the intervals are over puzzles.  Choice is read where a puzzle has two solutions.  *read* is the share of
+results on which the latent read-out and decode-and-score agree whether the puzzle is solved.
 """
 
 import argparse
@@ -53,9 +54,16 @@ def cell_of(name: str, rows: dict[str, np.ndarray], mine: np.ndarray) -> dict:
         "gain_ci95": [low, high],
         "gain_p": p,
         "knowledge": [float(v) for v in knowledge.mean(axis=0).round(5)],
+        "read": float((_read(rows["weight"][mine, -1], knowledge[:, -1]) == final).mean()),
     }
     two = mine & (rows["observer"][:, 0] < 1)  # the observer of a single solution is sure from the start
     return out | (_choice(rows, two) if len(np.unique(rows["puzzle"][two])) > 1 else {})
+
+
+def _read(first: np.ndarray, knowledge: np.ndarray) -> np.ndarray:
+    """Does the latent read-out see a solution in each result?  Weights of the first candidate [n], and R [n]."""
+    pairs = zip(np.stack([first, 1 - first], axis=-1), knowledge, strict=True)
+    return np.array([analysis.read_out(weights, distance) is not None for weights, distance in pairs], float)
 
 
 def _rate(success: np.ndarray, puzzles: np.ndarray) -> tuple[float, float, float]:
@@ -148,10 +156,11 @@ def markdown(document: dict) -> str:
         f"steps, guidance 1, one seed a puzzle. Made on {document['device']} by `{document['command']}`.",
         "Intervals: 95%, Clopper–Pearson for rates (bootstrap over puzzles where some come twice), bootstrap over",
         "puzzles for gains. R is knowledge: the squared distance of the clean estimate to the hull of the valid",
-        "solutions, as a share of the still video's. Cells of default dials in bold: their rate is the family's.",
+        "solutions, as a share of the still video's. *Read*: share of results on which the latent read-out and",
+        "decode-and-score agree. Cells of default dials in bold: their rate is the family's.",
         "",
-        "| cell | dials | n (puzzles) | step 0 | end | 95% | gain | 95% | R at step 0 | R at the end |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| cell | dials | n (puzzles) | step 0 | end | 95% | gain | 95% | R at step 0 | R at the end | read |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
         *(_line(cell) for cell in document["cells"]),
         "",
         f"Hardest one-goal dial (chosen on other puzzles): `{document['hardest']}`.",
@@ -169,7 +178,7 @@ def _line(cell: dict) -> str:
     return (
         f"| {_bold(cell['cell'])} | {cell['dials']} | {cell['n']} ({cell['puzzles']}) | {cell['rate_step_0']:.3f} | "
         f"{cell['rate']:.3f} | {low:.3f}–{high:.3f} | {cell['gain']:+.3f} | {gain_low:+.3f} to {gain_high:+.3f} | "
-        f"{cell['knowledge'][0]:.3f} | {cell['knowledge'][-1]:.3f} |"
+        f"{cell['knowledge'][0]:.3f} | {cell['knowledge'][-1]:.3f} | {cell['read']:.3f} |"
     )
 
 
