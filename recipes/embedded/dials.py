@@ -1,6 +1,6 @@
 """Does every dial matter?  Rows of `evaluate.py` as one table: each dial of each family at two to five values.
 
-    python dials.py --rows FILE.npz [--out ../../docs/tasks/dials.md]
+    python dials.py --rows FILE.npz [--out ../../docs/dials.md]
 
 Cells that are compared differ in one dial alone.  A dial *changes* success if the 95% intervals of two of its values do
 not overlap (rates at 0 and 1 exact).  It changes R (knowledge, of the result: 0 for one who knows) if ranks say so:
