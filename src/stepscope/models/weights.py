@@ -2,8 +2,7 @@
 
     folder           sha256 over the bytes of COMPONENT/*.safetensors, components and files in name order
     live pipeline    "state:" + sha256 over every component's name, key, number type, shape and bytes, in name order
-    live denoiser    "source:" + sha256 over the file that defines its class (its qualified name if there is no file),
-                     and over what the instance holds, see `instance`
+    live denoiser    "source:" + sha256 over the file that defines its class (its qualified name if there is no file)
 
 Streamed, so the cost is one read of the files.  A safetensors file is checked against the length that its own header
 promises: a truncated download is found before anything is loaded.  Pickled weights are never opened.
@@ -18,7 +17,6 @@ from typing import Any
 import torch
 
 from stepscope.errors import ModelLoadError
-from stepscope.models.instance import instance_digest, tensor_bytes
 
 __all__ = ["PICKLED", "check_weights", "folder_hash", "pipeline_hash", "source_hash"]
 
@@ -44,18 +42,19 @@ def pipeline_hash(pipeline: Any) -> str:
         if isinstance(component, torch.nn.Module):
             for key, tensor in sorted(component.state_dict().items()):
                 digest.update(f"{name}.{key} {tensor.dtype} {list(tensor.shape)}\n".encode())
-                digest.update(tensor_bytes(tensor))
+                flat = tensor.detach().cpu().contiguous().flatten()
+                digest.update(flat.view(torch.uint8).numpy().tobytes())
     return f"state:{digest.hexdigest()}"
 
 
 def source_hash(model: object) -> str:
-    """The hash of a live denoiser: of its source, and of what makes it another instance."""
+    """The hash of the source of a live denoiser."""
     kind = type(model)
     try:
         told = Path(str(inspect.getsourcefile(kind))).read_bytes()
     except (OSError, TypeError):
         told = f"{kind.__module__}.{kind.__qualname__}".encode()
-    return f"source:{hashlib.sha256(told + instance_digest(model)).hexdigest()}"
+    return f"source:{hashlib.sha256(told).hexdigest()}"
 
 
 def check_weights(folder: Path) -> None:
