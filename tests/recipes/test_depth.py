@@ -33,8 +33,9 @@ def test_a_gain_is_paired_by_puzzle_and_told_for_each_model(tmp_path):
     for edition in ("embedded@2", "embedded@2-4-layers"):
         table = store.build_table(results.tidy(rows, np.full(80, True), "maze", edition, "0" * 64))
         parquet.write_table(table, tmp_path / f"{edition.replace('@', '-')}-maze.parquet")
-    told = list(depth.lines(tmp_path, ["embedded@2", "embedded@2-4-layers"]))[1:]
-    assert [line.split(" | ")[2] for line in told] == ["embedded@2", "embedded@2-4-layers"] * 2
+    both = {edition: depth.columns_of(tmp_path, edition) for edition in ("embedded@2", "embedded@2-4-layers")}
+    told = list(depth.lines(both))[1:]
+    assert [line.split(" | ")[3] for line in told] == ["embedded@2", "embedded@2-4-layers"] * 2
     assert told[0].endswith("embedded@2 | 40 | 1.000 | 1.000 | +0.000 | +0.000 to +0.000 | 0.030 | 0.010 |")
     assert "| 40 | 0.000 | 1.000 | +1.000 |" in told[-1]
     assert told[-1].endswith("| 0.300 | 0.020 |")
