@@ -1,8 +1,10 @@
 """What is installed, and what the wheel carries."""
 
+import os
 import re
 import subprocess
 import sys
+import sysconfig
 import tomllib
 import zipfile
 from importlib.metadata import version
@@ -10,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+import stepscope
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -35,6 +39,26 @@ def wheel(tmp_path_factory):
 @pytest.mark.parametrize("wanted", WANTED, ids=str)
 def test_a_tested_version_is_pinned_within_its_range(wanted):
     assert wanted.specifier.contains(PINS[wanted.name])
+
+
+def test_the_version_is_the_same_everywhere():
+    assert stepscope.__version__ == version("stepscope") == PROJECT["project"]["version"]
+
+
+def test_a_source_tree_works_where_nothing_was_installed(tmp_path):
+    """As on a borrowed machine: dependencies are there, the package's own metadata is not."""
+    (tmp_path / "site").mkdir()
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if "stepscope" not in path.name:
+            (tmp_path / "site" / path.name).symlink_to(path)
+    paths = os.pathsep.join([str(ROOT / "src"), str(tmp_path / "site")])
+    asked = ["--task", "maze", "--dial", "size=5", "--samples", "2", "--steps", "2", "--out", str(tmp_path / "run")]
+    for argv in (["--version"], ["run", "commitment", "embedded", *asked]):
+        program = [sys.executable, "-S", "-m", "stepscope", *argv]
+        told = subprocess.run(
+            program, env={**os.environ, "PYTHONPATH": paths}, capture_output=True, text=True, check=True
+        )
+    assert stepscope.open(tmp_path / "run").result["metrics"]["n"] == 2, told.stdout
 
 
 def test_torch_2_11_is_allowed():

@@ -9,6 +9,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
+from stepscope import __version__
 from stepscope.cli import words
 from stepscope.errors import BadInputError
 
@@ -52,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
         description="A microscope for the denoising steps of video diffusion models.",
         epilog="Begin with `stepscope demo`: the bundled model, one puzzle, a page to look at.",
     )
-    parser.add_argument("--version", action="version", version=_version())
+    parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for add in (_demo, _record, _run, _generate, _estimate, _vbvr, _models, _tasks, _experiments, _view):
         add(commands)
@@ -290,9 +291,3 @@ def _overwrite(command: Any) -> None:
 def _late(name: str) -> Callable[[argparse.Namespace], None]:
     """The function of a command, imported when it is called."""
     return lambda options: importlib.import_module(f"stepscope.cli.{name}").run(options)
-
-
-def _version() -> str:
-    from importlib.metadata import version
-
-    return version("stepscope")
