@@ -148,7 +148,7 @@ def write(args: argparse.Namespace) -> None:
 
 
 def _failed(score: dict) -> dict:
-    """What `stock_check.py score` wrote: for the verdict of each puzzle the first and last seed, and those of failures."""
+    """A cell of `stock_check.py score`: in place of each verdict the first and last seed, and the seeds of failures."""
     verdicts = {int(seed): right for seed, right in score["success"].items()}
     failed = [seed for seed, right in verdicts.items() if not right]
     kept = {name: value for name, value in score.items() if name != "success"}
