@@ -107,7 +107,7 @@ def main(args: argparse.Namespace) -> None:
     frozen = Frontier.from_json(json.loads((args.out / "frozen.json").read_text()))
     file = args.out / "test.npz"
     if args.stage == "test":
-        table(measured(args, frozen, file), frozen)
+        measured(args, frozen, file)
     elif args.stage == "table":
         table(dict(np.load(file)), frozen)
     else:

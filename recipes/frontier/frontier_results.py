@@ -30,6 +30,7 @@ __all__ = ["choose", "entries", "table", "write"]
 SEED = 11
 RATIO = 1.5
 CHOOSABLE = ("multiplicity", "agreement")
+HARD = {"two goals": ("two-9", "two-11"), "long mazes": ("maze-9-long", "maze-11-longer")}
 
 
 def choose(rows: Columns, candidates: Frontier) -> Frontier:
@@ -123,6 +124,34 @@ def _by_cell(rows: Columns, frontier: Frontier) -> list[list[str]]:
     return lines
 
 
+def _early(rows: Columns, frontier: Frontier) -> list[dict[str, Any]]:
+    """Pruning against best-of-K of the same verifier, seeds and steps, on the puzzles where a seed matters."""
+    found = {(each.name, each.verifier): each for each in strategies(rows, frontier)}
+    most, out = max(frontier.pools), []
+    for (name, verifier), early in found.items():
+        if early.family != "prune" or early.num_steps != most:
+            continue
+        late = found[name.replace("prune", "best-of"), verifier]
+        for where, cells in HARD.items():
+            mine = np.isin(rows["cell"], cells) & ~np.isnan(early.success + late.success)
+            pair = [each.success[mine] for each in (early, late)]
+            out.append({
+                "strategy": name, "verifier": verifier, "where": where, "n": int(mine.sum()),
+                "calls": early.calls, "share": early.calls / late.calls,
+                "success": float(pair[0].mean()), "best_of": float(pair[1].mean()),
+                "difference": _number(pair[0] - pair[1], rows["puzzle"][mine], (-1, 1)),
+            })  # fmt: skip
+    return out
+
+
+def _early_lines(found: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    head = ["strategy", "verifier", "puzzles", "n", "share of calls", "success", "best-of", "difference"]
+    return [head, *([
+        each["strategy"], each["verifier"], each["where"], str(each["n"]), f"{each['share']:.2f}",
+        f"{each['success']:.3f}", f"{each['best_of']:.3f}", _told(each["difference"], "+"),
+    ] for each in found)]  # fmt: skip
+
+
 def write(rows: Columns, frontier: Frontier, args: argparse.Namespace) -> None:
     """Write rows, numbers, table and figure."""
     found = entries(rows, frontier)
@@ -130,6 +159,7 @@ def write(rows: Columns, frontier: Frontier, args: argparse.Namespace) -> None:
         "weights_hash": frontier.weights_hash, "frozen": frontier.to_json(), "sha256": frontier.digest,
         "n": len(rows["index"]), "puzzles": len(np.unique(rows["puzzle"])), "unscored": unscored(rows),
         "strategies": found,
+        "early_selection": _early(rows, frontier),
         **_merging(rows, frontier, folder_card(args.model).shift),
         "device": str(rows["device"]),
         "command": "python recipes/frontier/frontier.py choose, then test",
@@ -164,11 +194,18 @@ def _drawn(document: Mapping[str, Any], rows: Columns, frontier: Frontier) -> di
     """What the figure of the experiment `ensemble` draws."""
     pool = [at for at, name in enumerate(rows["names"].tolist()) if name in _first_pool(frontier)]
     between = np.nanmean(rows["success"][:, pool].astype(float), axis=0).std(ddof=1)
+    shown = [each for each in document["strategies"] if _is_shown(each, document["n"], max(frontier.pools))]
     metrics = {
-        "n": document["n"], "pool": frontier.pool, "frontier": document["strategies"], "moved": document["moved"],
+        "n": document["n"], "pool": frontier.pool, "frontier": shown, "moved": document["moved"],
         "lever_arm": document["lever_arm"], "spread": {"between_seeds": float(between)}, "curves": document["curves"],
     }  # fmt: skip
     return {"experiment": "ensemble", "model": "embedded", "metrics": metrics}
+
+
+def _is_shown(entry: Mapping[str, Any], count: int, num_steps: int) -> bool:
+    """The figure leaves out pools of fewer steps, and verifiers that have nothing to say of some families."""
+    chosen_from = entry["family"] in ("prune", "best-of")
+    return entry["n"] == count and (not chosen_from or entry["num_steps"] == num_steps)
 
 
 def _merging(rows: Columns, frontier: Frontier, shift: float) -> dict[str, Any]:
@@ -201,9 +238,19 @@ def _markdown(document: Mapping[str, Any], rows: Columns, frontier: Frontier) ->
         f"`{document['weights_hash'][:12]}`; strategies frozen on validation puzzles (`{document['sha256'][:12]}`,",
         f"from which the seeds follow). Made on {document['device']} by `{document['command']}`. 95% intervals;",
         "*gain*: over a single run of the same noise with as many calls; chosen strategies in bold. Videos that could",
-        f"not be scored, left out: {document['unscored'] or 'none'}.",
+        f"not be scored, left out: {document['unscored'] or 'none'}. The figure shows pools of {max(frontier.pools)}",
+        "steps, and verifiers that speak of all families.",
+        "",
+        "![](frontier.svg)",
         "",
         *_markdown_table(_lines(document["strategies"]), chosen),
+        "",
+        "## Early selection",
+        "",
+        "`prune-K@N` looks at K seeds after one step and goes on with one; beside it best-of-K of the same verifier on",
+        "the same runs.",
+        "",
+        *_markdown_table(_early_lines(document["early_selection"]), set()),
         "",
         "## By cell",
         "",

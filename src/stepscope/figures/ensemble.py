@@ -1,10 +1,11 @@
 """The figure of `ensemble`: success against model calls, the gain over single runs, and what merging does on the way.
 
 Left, the frontier: every strategy at the calls that it spends, with its 95% interval over puzzles; the shaded band is
-that of a single run.  Middle, the difference to single runs of the same seeds on the same puzzles; the grey band is how
-far single runs differ from seed to seed, and grey words say by what share of itself the first merge moved the clean
-estimate and, through the lever arm, the next latents.  Right, R and the seed-specific share of what is drawn, by
-themselves and merged.  Drawn from `result.json` alone.
+that of the cheapest single run, and a line joins the single runs.  Middle, the difference to single runs of the same
+seeds on the same puzzles; the grey band is how far single runs differ from seed to seed, and grey words say by what
+share of itself the first merge moved the clean estimate and, through the lever arm, the next latents.  Right, R and,
+where several groups of seeds were run, the seed-specific share of what is drawn, by themselves and merged.  Drawn from
+`result.json` alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -42,10 +43,13 @@ def draw(result: Mapping[str, Any]) -> Any:
     _frontier(figure.add_subplot(layout[:, 0]), entries)
     _legend(figure, {entry["family"] for entry in entries}, {entry["verifier"] for entry in entries})
     _gains(figure.add_subplot(layout[:, 1]), entries, metrics)
-    knowledge = figure.add_subplot(layout[0, 2])
+    grouped = "specific_share" in metrics["curves"]["single"]
+    knowledge = figure.add_subplot(layout[0 if grouped else slice(None), 2])
     _curve(knowledge, metrics["curves"], "knowledge", "R")
-    knowledge.set_yscale("symlog", linthresh=0.1)
-    _curve(figure.add_subplot(layout[1, 2]), metrics["curves"], "specific_share", "seed-specific share")
+    if knowledge.get_ylim()[1] > 1:
+        knowledge.set_yscale("symlog", linthresh=0.1)
+    if grouped:
+        _curve(figure.add_subplot(layout[1, 2]), metrics["curves"], "specific_share", "seed-specific share")
     levers = ", ".join(f"{arm:.3g} at step {step}" for step, arm in metrics["lever_arm"].items())
     told = f"{result['model']}: {metrics['n']} puzzles, {metrics['pool']} seeds each; lever arm {levers}"
     entitle(figure, told)
@@ -61,13 +65,16 @@ def _frontier(panel: Any, entries: Sequence[Mapping[str, Any]]) -> None:
         panel.errorbar(
             calls, success["value"], yerr=error_bar(success), linestyle="", elinewidth=0.8, alpha=0.85, **style
         )
+    runs = [(entry["calls"], entry["success"]["value"]) for entry in entries if entry["family"] == "single"]
+    panel.plot(*zip(*runs, strict=True), color=_FAMILIES["single"], linewidth=0.8, alpha=0.6)
     single = entries[0]["success"]
     panel.axhline(single["value"], color=_FAINT, linewidth=0.8)
     if single["ci95"] is not None:
         panel.axhspan(*single["ci95"], color=_FAINT, alpha=0.15, linewidth=0)
     panel.set_xscale("log", base=2)
     panel.xaxis.set_major_formatter("{x:.0f}")
-    panel.set(xlabel="model calls", ylabel="success", ylim=(-0.03, 1.03))
+    least = min((entry["success"]["ci95"] or [entry["success"]["value"]])[0] for entry in entries)
+    panel.set(xlabel="model calls", ylabel="success", ylim=(max(least - 0.05, -0.03), 1.03))
 
 
 def _legend(figure: Any, families: set[str], verifiers: set[str | None]) -> None:
@@ -109,11 +116,7 @@ def _named(entry: Mapping[str, Any]) -> str:
 
 def _curve(panel: Any, curves: Mapping[str, Any], name: str, label: str) -> None:
     for who, style in {"single": "-", "ensemble": "--"}.items():
-        if name in curves[who]:
-            panel.plot(curves["step"], curves[who][name], color=_FAMILIES[who], linestyle=style, marker=".", label=who)
+        panel.plot(curves["step"], curves[who][name], color=_FAMILIES[who], linestyle=style, marker=".", label=who)
     panel.set(xlabel="step", ylabel=label, ylim=(0, None))
     panel.xaxis.get_major_locator().set_params(integer=True)
-    if panel.get_legend_handles_labels()[0]:
-        panel.legend(fontsize="small")
-    else:
-        draw_words(panel, "one group of seeds")
+    panel.legend(fontsize="small")
