@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Everything that is measured on the bundled model with a GPU, in stages that may share it: bash measure.sh OUT SECONDS [WORK]
 #
-#   OUT      what is to be kept: findings.tar, stock.tar, depth.tar, frontier/, student/, logs (each file below 15 MB)
+#   OUT      what is to be kept: findings.tar, runs.tgz, stock.tar, depth.tar, frontier/, student/, logs (each file below 15 MB)
 #   SECONDS  from now on; what is not done by then is cut, and what was cut is unbiased
 #   WORK     scratch on the same machine
 #
@@ -39,6 +39,9 @@ find_out() { # NAME FINDINGS…
     NVIDIA_TF32_OVERRIDE=0 OMP_NUM_THREADS=2 ONLY="$*" MODEL=embedded RESULTS=$work/results PAGE=$work/page-$name.md \
         bash "$here/findings/run.sh" "$work/runs" $(($(left) - 30)) >"$out/findings-$name.log" 2>&1
     tar -cf "$out/findings.part-$name" -C "$work" results && mv "$out/findings.part-$name" "$out/findings.tar"
+    # What the gallery chooses its cases from; units stay behind, they are large.
+    tar -czf "$out/runs.part-$name" -C "$work" --exclude=units --exclude='*.png' --exclude=report.html runs &&
+        mv "$out/runs.part-$name" "$out/runs.tgz"
     state "findings $name: done"
 }
 
