@@ -40,8 +40,8 @@ find_out() { # NAME FINDINGS…
         bash "$here/findings/run.sh" "$work/runs" $(($(left) - 30)) >"$out/findings-$name.log" 2>&1
     tar -cf "$out/findings.part-$name" -C "$work" results && mv "$out/findings.part-$name" "$out/findings.tar"
     # What the gallery chooses its cases from; units stay behind, they are large.
-    tar -czf "$out/runs.part-$name" -C "$work" --exclude=units --exclude='*.png' --exclude=report.html runs &&
-        mv "$out/runs.part-$name" "$out/runs.tgz"
+    tar -czf "$out/runs.part-$name" -C "$work" --exclude=units --exclude='*.png' --exclude=report.html runs
+    mv "$out/runs.part-$name" "$out/runs.tgz"
     state "findings $name: done"
 }
 
