@@ -81,6 +81,17 @@ def _progress(weights: Path) -> str:
 def _halve(file: Path, origin: dict[str, str]) -> None:
     tensors = {name: value.half() for name, value in load_file(file).items()}
     save_file(tensors, file, metadata={"format": "pt", **origin})
+    _order(file)
+
+
+def _order(file: Path) -> None:
+    """Sort the metadata, which safetensors writes in any order, so that the same weights make the same bytes."""
+    whole = file.read_bytes()
+    length = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8 : 8 + length])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    ordered = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(length)
+    file.write_bytes(whole[:8] + ordered + whole[8 + length :])
 
 
 def folder_bytes(folder: Path) -> int:

@@ -3,6 +3,8 @@
 import numpy as np
 import torch
 from pyarrow import parquet
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from stepscope import store
 
@@ -39,3 +41,19 @@ def test_a_gain_is_paired_by_puzzle_and_told_for_each_model(tmp_path):
     assert told[0].endswith("embedded@2 | 40 | 1.000 | 1.000 | +0.000 | +0.000 to +0.000 | 0.030 | 0.010 |")
     assert "| 40 | 0.000 | 1.000 | +1.000 |" in told[-1]
     assert told[-1].endswith("| 0.300 | 0.020 |")
+
+
+def test_the_same_weights_make_the_same_bytes(tmp_path):
+    import assemble
+
+    tensors = {name: torch.full((2, 3), place) for place, name in enumerate("abc")}
+    files = []
+    for number in range(6):  # safetensors writes metadata in another order each time
+        file = tmp_path / f"{number}.safetensors"
+        save_file(tensors, file)
+        assemble._halve(file, {"edition": "x", "recipe": "y", "progress": '{"step": 1}', "note": "ü"})
+        files.append(file.read_bytes())
+    assert len(set(files)) == 1
+    with safe_open(file, "pt") as held:
+        assert list(held.keys()) == ["a", "b", "c"] and held.metadata()["note"] == "ü"
+        assert held.get_tensor("c").equal(tensors["c"].half())
