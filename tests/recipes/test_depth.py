@@ -55,5 +55,6 @@ def test_the_same_weights_make_the_same_bytes(tmp_path):
         files.append(file.read_bytes())
     assert len(set(files)) == 1
     with safe_open(file, "pt") as held:
-        assert list(held.keys()) == ["a", "b", "c"] and held.metadata()["note"] == "ü"
+        assert list(held.keys()) == ["a", "b", "c"]
+        assert held.metadata()["note"] == "ü"
         assert held.get_tensor("c").equal(tensors["c"].half())
