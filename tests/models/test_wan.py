@@ -7,7 +7,7 @@ from PIL import Image
 
 from stepscope.denoise import SITES, Euler, Run, Taps, denoise, initial_latents, paper_grid, steps
 from stepscope.errors import BadInputError
-from stepscope.models import WanDenoiser, pipeline_grid, solver_named
+from stepscope.models import WanDenoiser, fit_image, pipeline_grid, solver_named
 
 NUM_STEPS = 5
 GUIDANCE = {"without guidance": 1.0, "guided": 3.0}
@@ -230,5 +230,15 @@ def test_no_solver_but_euler_is_needed_for_the_papers_grid(tiny_sample):
 def test_a_video_of_more_tokens_than_the_transformer_counts():
     denoiser = WanDenoiser(tiny.pipeline("wan2.2-ti2v"))
     wide = tiny.TinySample(first_frame=tiny.picture(0, 16, 544))
-    with pytest.raises(BadInputError, match=r"came with \[2, 1, 34\] tokens .* up to 32 a side"):
+    with pytest.raises(BadInputError, match=r"16x544 .* up to 512x512\. Resize it to 16x512\."):
         denoiser.latents_shape(wide)
+    with pytest.raises(BadInputError, match=r"The 129 frames make 33 tokens in time\. .* up to 32\."):
+        denoiser.latents_shape(tiny.TinySample(num_frames=129))
+
+
+@pytest.mark.parametrize("size", [(70, 50), (9, 300)], ids=str)
+def test_a_picture_is_made_to_fit_a_transformer_that_counts_few_tokens(size):
+    denoiser = WanDenoiser(tiny.pipeline("wan2.2-a14b"))
+    fitted = fit_image(tiny.picture(0, *size), denoiser.codec.sizes, 480 * 832)
+    assert "up to 512x512" in fitted.said
+    denoiser.latents_shape(tiny.TinySample(first_frame=fitted.pixels))

@@ -96,11 +96,11 @@ class WanDenoiser(AbstractDenoiser):
         """
         check_input(sample)
         shape = self.codec.latents_shape(sample.num_frames, *sample.first_frame.shape[:2])
-        sides = [length // patch for length, patch in zip(shape[1:], self._main.config.patch_size, strict=True)]
-        if max(sides) > (longest := self._main.config.rope_max_seq_len):
+        times = shape[1] // self._main.config.patch_size[0]
+        if times > (longest := self._main.config.rope_max_seq_len):
             raise BadInputError(
-                f"The video came with {sides} tokens (frames, rows, columns). This transformer counts up to {longest} "
-                "a side. Choose a shorter or smaller one."
+                f"The {sample.num_frames} frames make {times} tokens in time. This transformer counts up to {longest}. "
+                "Choose a shorter video."
             )
         return shape
 

@@ -37,8 +37,10 @@ class WanCodec:
         spatial = pipeline.vae_scale_factor_spatial
         self.pipeline = pipeline
         self.frame_multiple: int = pipeline.vae_scale_factor_temporal
-        _, rows, columns = transformer.config.patch_size
-        self.sizes = Sizes((math.lcm(_STOCK_MULTIPLE, spatial * rows), math.lcm(_STOCK_MULTIPLE, spatial * columns)))
+        token = [spatial * patch for patch in transformer.config.patch_size[1:]]  # height and width in pixels
+        multiple = [math.lcm(_STOCK_MULTIPLE, side) for side in token]
+        most = [transformer.config.rope_max_seq_len * side for side in token]
+        self.sizes = Sizes((multiple[0], multiple[1]), largest=(most[0], most[1]))
 
     def latents_shape(self, num_frames: int, height: int, width: int) -> tuple[int, int, int, int]:
         """(C, F, H, W) of a video's latents.
