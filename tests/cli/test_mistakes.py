@@ -75,6 +75,7 @@ def mistake(capsys):
         (["record", KNOWS, "--image", str(TOYS), "--prompt", "go", "--out", "{out}"], "toys.py"),
         (["record", KNOWS, "--image", "nowhere.png", "--prompt", " ", "--out", "{out}"], "prompt"),
         (["record", KNOWS, "--image", "nowhere.png", "--out", "{out}"], "prompt"),
+        (["record", "nowhere/model", "--image", "x.png", "--prompt", "", "--out", "{out}"], "prompt"),
         (["record", KNOWS, "--image", "x.png", "--prompt", "go", "--sample", "3", "--out", "{out}"], "--sample"),
         (["view", "nowhere"], "nowhere"),
     ],

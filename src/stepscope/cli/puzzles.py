@@ -55,12 +55,10 @@ def from_picture(options: Namespace, model: Any) -> Puzzle:
     """The user's own picture, brought to a size that the model takes, and what is asked of it.
 
     Raises:
-        BadInputError: if the picture cannot be read or the prompt is empty.
+        BadInputError: if the picture cannot be read.
     """
     from stepscope.models import fit_image, read_image
 
-    if not (options.prompt or "").strip():
-        raise BadInputError("The prompt came empty. A model is asked in words. Give --prompt some.")
     pixels, said = read_image(options.image), ()
     codec = getattr(model.loaded.denoiser, "codec", None)
     if codec is not None:

@@ -25,10 +25,10 @@ def run(options: Namespace) -> None:
 
 
 def check_question(options: Namespace) -> None:
-    """Refuse what contradicts itself in --task, --image and what belongs to them.
+    """Refuse what contradicts itself in --task, --image and what belongs to them, and what is empty.
 
     Raises:
-        BadInputError: If both came, or neither, or what belongs to the other.
+        BadInputError: If both came, or neither, what belongs to the other, an image without words, or no steps.
     """
     if (options.task is None) == (options.image is None):
         came = "Neither --task nor --image" if options.task is None else "Both --task and --image"
@@ -37,5 +37,7 @@ def check_question(options: Namespace) -> None:
     for name in strange:
         if getattr(options, name) is not None:
             raise BadInputError(f"--{name} came with --{kind}. It has no meaning there. Leave one of them out.")
+    if options.image is not None and not (options.prompt or "").strip():
+        raise BadInputError("The prompt came empty. A model is asked in words. Give --prompt some.")
     if options.steps < 1:
         raise BadInputError(f"Steps came as {options.steps}. A run has at least 1 step. Give --steps 1 or more.")
