@@ -8,10 +8,11 @@ Dials: `size` n (3–11 cells a side), `length` of the way in cells (an int, or 
 
 A video succeeds if (1) the walls stay, (2) every frame's marks (trail and agent) are the beginning of one and the same
 way from the start, with the agent at its front, never shrinking and never jumping by more than `JUMP` times the even
-pace, and (3) the last frame marks the whole way to a goal and nothing else, without an unclear square.  Before the last
-frame `UNREAD` unclear squares a frame are let pass: the agent may be caught between two squares.
+pace or all the way, and (3) the last frame marks the whole way to a goal and nothing else, without an unclear square.
+Before the last frame `UNREAD` unclear squares a frame are let pass: the agent may be caught between two squares.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -255,12 +256,17 @@ def _fault(
     on_way[tuple(np.array(way).T)] = True
     if (marked & ~on_way).any():
         return "Squares off the way are marked.", ()
-    pace = (len(way) - 1) / (len(seen) - 1)
-    if np.diff(reached).max() > JUMP * np.ceil(pace) + 1 or reached[0] > 1:
+    if np.diff(reached).max() > _longest_jump(len(way) - 1, len(seen) - 1) or reached[0] > 1:
         return "The trail jumps ahead instead of being walked.", ("teleport",)
     if np.diff(reached).min() < 0 or (along.sum(axis=1) - reached).any():
         return "The trail is broken or shrinks on the way.", ()
     return _unclear(seen, walls, way, reached)
+
+
+def _longest_jump(squares: int, intervals: int) -> int:
+    """How many squares the trail may grow from one frame to the next; never the whole way, if there is a choice."""
+    evenly = JUMP * math.ceil(squares / intervals) + 1
+    return evenly if intervals == 1 else min(evenly, squares - 1)
 
 
 def _unclear(
