@@ -97,6 +97,16 @@ def test_a_verifier_of_ones_own(out, tmp_path, capsys, name):
     assert json.loads(capsys.readouterr().out)["metrics"]["answer"] == "white"
 
 
+def test_a_seed_that_is_named_twice_is_run_twice(out, capsys):
+    words = ["--strategy", "ensemble", "--merge", "latents", "--seeds", "5", "5,5"]
+    assert main([*ASK, *words, "--out", str(out)]) == 0
+    assert capsys.readouterr().out.startswith("ensemble: 3 seeds, 4 steps, 6 model calls planned")
+    (copies,) = stepscope.open(out).traces()
+    assert main([*ASK, "--seed", "5", "--overwrite", "--out", str(out)]) == 0
+    (alone,) = stepscope.open(out).traces()
+    assert np.array_equal(copies.latents, alone.latents)
+
+
 def test_a_picture_needs_no_scorer(out, tmp_path, capsys):
     from PIL import Image
 
@@ -133,6 +143,7 @@ def test_a_picture_needs_no_scorer(out, tmp_path, capsys):
         (["--strategy", "ensemble"], "MergeLayers came for a model without layers."),
         (["--strategy", "ensemble", "--merge", "minds"], "Unknown merge 'minds'."),
         (["--strategy", "ensemble", "--merge", "latents", "--merge-steps", "4"], "MergeLatents has steps up to 4."),
+        (["--strategy", "ensemble", "--merge", "latents", "--verifier", "luck"], "Unknown verifier 'luck'. Known:"),
         (["--strategy", "single", "--seeds", "1", "2"], "Strategy 'single' came with 2 seeds."),
         (["--strategy", "magic"], "Argument --strategy: invalid choice: 'magic'"),
         (["--image", "x.png"], "Both --task and --image came."),

@@ -159,6 +159,18 @@ def test_the_oracle_asks_the_scorer_and_finds_what_there_is():
     assert {look.step for look in made.looks} == {None}
 
 
+def test_a_task_may_come_by_its_name():
+    sample = stepscope.tasks.get("maze").sample(3, size=5)
+    model = stepscope.load_model(Observer(sample))
+    made = generate(model, sample, strategy="best-of", seeds=range(2), num_steps=2, verifier="oracle", task="maze")
+    assert made.verifier == "oracle"
+
+
+@pytest.mark.parametrize("seed", [np.int64(7), torch.tensor(7)], ids=["numpy", "torch"])
+def test_a_seed_is_any_whole_number(seed):
+    assert generate(stepscope.load_model(Ring()), Puzzle(), num_steps=N, seeds=seed).seed == 7
+
+
 def test_a_verifier_of_ones_own_sees_frames_and_sample():
     seen = []
 
@@ -272,6 +284,9 @@ def test_the_rule_reads_a_maze_without_its_solutions():
             "The verifier failed (ZeroDivisionError",
         ),
         ({"num_steps": 0}, BadInputError, "num_steps came as 0."),
+        ({"strategy": "prune", "verifier": lambda f, s: 10**400}, BadInputError, "The verifier gave 1000"),
+        ({"verifier": "hunch"}, UnknownNameError, "Unknown verifier 'hunch'."),
+        ({"strategy": "prune", "verifier": "oracle", "task": "mase"}, UnknownNameError, "Unknown task 'mase'. Known:"),
     ],
     ids=lambda value: None if isinstance(value, dict | type) else re.sub(r"\W+", " ", value)[:40],
 )

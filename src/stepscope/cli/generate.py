@@ -31,7 +31,7 @@ def run(options: Namespace) -> None:
     from stepscope.cli import puzzles
     from stepscope.scope import default_seeds, generation_calls
 
-    started, options.seeds = time.time(), options.seeds or list(default_seeds(options.strategy))
+    started, options.seeds = time.time(), _seeds(options) or list(default_seeds(options.strategy))
     settings, strategy = settings_of(options), _strategy(options)
     puzzle = puzzles.from_task(options) if options.task else None
     reference = reference_of(options)
@@ -64,6 +64,11 @@ def _check(options: Namespace) -> None:
                 f"--{name.replace('_', '-')} came with --strategy {options.strategy}. It belongs to "
                 f"{', '.join(strategies)}. Leave it out, or choose another strategy."
             )
+
+
+def _seeds(options: Namespace) -> list[int]:
+    """Those that were named; one that is named twice is run twice."""
+    return [seed for seeds in options.seed or () for seed in seeds]
 
 
 def _strategy(options: Namespace) -> dict[str, Any]:

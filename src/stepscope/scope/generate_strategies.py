@@ -17,7 +17,7 @@ after *Demystifying Video Reasoning* (arXiv 2603.16870).  Memory: the traces of 
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 
@@ -76,14 +76,14 @@ def generate(
     sample: Any,
     *,
     strategy: str = "single",
-    seeds: int | Iterable[int] | None = None,
+    seeds: SupportsIndex | Iterable[SupportsIndex] | None = None,
     num_steps: int = 20,
     verifier: Any = None,
     look: int = 3,
     keep: int = 1,
     merge: str | AbstractMerge = "block",
     merge_steps: int | Iterable[int] | None = None,
-    task: Task | None = None,
+    task: Task | str | None = None,
     chunk: int | None = None,
     **settings: Any,
 ) -> Generation:
@@ -103,7 +103,7 @@ def generate(
         merge: what `ensemble` merges: `block` or another site, `velocity`, `clean-estimate`, `latents`, or an
             intervention such as `MergeLayers(depth=(0, 1))`.
         merge_steps: step indices at which it merges; None for the first step, or those of the intervention.
-        task: who scores, for the verifiers `oracle` and `rule`; None for the task that the sample names.
+        task: who scores, or its name, for the verifiers `oracle` and `rule`; None for the task that the sample names.
         chunk: rows in a model call; None for 1 on a CPU and 8 elsewhere.
         settings: guidance, solver, schedule, shift, negative_prompt, as in `Model.denoise`.
 
@@ -141,14 +141,14 @@ class _Question:
     """What `generate` is asked, in its words; see there."""
 
     strategy: str = "single"
-    seeds: int | Iterable[int] | None = None
+    seeds: SupportsIndex | Iterable[SupportsIndex] | None = None
     num_steps: int = 20
     verifier: Any = None
     look: int = 3
     keep: int = 1
     merge: str | AbstractMerge = "block"
     merge_steps: int | Iterable[int] | None = None
-    task: Task | None = None
+    task: Task | str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def put(self, model: Model, sample: Any) -> tuple[Itinerary, str | None, Judge | None]:
@@ -161,7 +161,7 @@ class _Question:
             model,
             sample,
             self.strategy,
-            tuple(whole_number("seed", seed) for seed in ((seeds,) if isinstance(seeds, int) else seeds)),
+            _listed(seeds),
             whole_number("num_steps", self.num_steps, 1),
             whole_number("look", self.look, 1),
             whole_number("keep", self.keep, 1),
@@ -169,9 +169,18 @@ class _Question:
             self.settings,
         )
         made.check()
+        name, judge = judge_named(self.verifier, model, sample, self.task)
         most = {"single": 1, "ensemble": made.keep}.get(made.strategy, len(made.seeds))
-        name, judge = judge_named(self.verifier, model, sample, self.task) if most > 1 else (None, None)
-        return made, name, judge
+        return (made, name, judge) if most > 1 else (made, None, None)
+
+
+def _listed(seeds: Any) -> tuple[int, ...]:
+    """The seeds; one by itself is a list of one."""
+    try:
+        several = tuple(seeds)
+    except TypeError:
+        several = (seeds,)
+    return tuple(whole_number("seed", seed) for seed in several)
 
 
 _QUESTION = {each.name for each in fields(_Question)} - {"settings"}

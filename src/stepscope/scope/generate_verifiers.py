@@ -39,17 +39,17 @@ OWN = "own"
 """What a verifier of the user's own is called."""
 
 
-def judge_named(verifier: Any, model: Model, sample: Any, task: Task | None) -> tuple[str, Judge]:
+def judge_named(verifier: Any, model: Model, sample: Any, task: Task | str | None) -> tuple[str, Judge]:
     """The name of a verifier, and what it does.
 
     Args:
         verifier: one of `VERIFIERS`, a function f(frames, sample) -> float, or None for `multiplicity`.
         model: whose codec is used.
         sample: the question.
-        task: who scores; None for the registered task that the sample names. Only `oracle` and `rule` look at it.
+        task: who scores, or its name; None for the task that the sample names. Only `oracle` and `rule` look at it.
 
     Raises:
-        UnknownNameError: If there is no such verifier.
+        UnknownNameError: If there is no such verifier, or task.
         PlanError: If the verifier needs a task, or a rule, that there is not.
     """
     if callable(verifier):
@@ -93,14 +93,14 @@ def _worth(frames: Frames, sample: Any, task: Task) -> float:
     return -1.0 if score.success is None else float(score.success) + score.progress
 
 
-def _task_of(sample: Any, task: Task | None) -> Task:
+def _task_of(sample: Any, task: Task | str | None) -> Task:
     name = getattr(sample, "task", None)
     if task is None and name not in tasks.names():
         raise PlanError(
             "Verifiers 'oracle' and 'rule' ask a task, and the sample names none that is known. Pass the task, or "
             "choose 'agreement', 'multiplicity' or a function of your own."
         )
-    return tasks.get(name) if task is None else task
+    return tasks.get(name if task is None else task)
 
 
 def _rule_of(task: Task) -> Callable[..., Any]:
@@ -124,7 +124,11 @@ def _asked(function: Callable[[Frames, Any], Any], frames: Frames, sample: Any) 
             f"The verifier failed ({type(error).__name__}: {error}). It is called with frames uint8 [T, H, W, 3] and "
             "the sample. Mend the function."
         ) from error
-    if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+    try:
+        finite = isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number that no float holds
+        finite = False
+    if not finite:
         raise BadInputError(
             f"The verifier gave {value!r}. It must give a finite number, larger for better. Mend the function."
         )
