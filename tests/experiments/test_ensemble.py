@@ -210,6 +210,8 @@ def test_one_puzzle_has_numbers_and_no_intervals():
         ({"counts": [2, 2]}, BadInputError, "counts came as [2, 2]."),
         ({"pool": 4}, BadInputError, "size 3, counts [2, 4, 8] and pool 4 came."),
         ({"look": 0}, BadInputError, "look came as 0."),
+        ({"rule": "no"}, BadInputError, "rule came as 'no'. Allowed are true and false."),
+        ({"variants": 3}, UnknownNameError, "Unknown variant '3'. Known: all-layers,"),
         ({"variants": ("hope",)}, UnknownNameError, "Unknown variant 'hope'. Known: all-layers,"),
     ],
 )

@@ -184,6 +184,8 @@ def test_random_layers_are_as_many_others_and_known_by_their_seed():
             "donors came as ['a', 'a']. They are names of branches, each once.",
         ),
         (lambda: MergeLatents([1]), BadInputError, "donors came as [1]."),
+        (lambda: MergeLatents(1), BadInputError, "donors came as [1]."),
+        (lambda: MergeLayers("a", scatter=-1), BadInputError, "scatter came as -1. It is a seed from 0 up, or None"),
         (lambda: MergeLayers("a", depth=(0.5, 0.5)), BadInputError, "depth came as (0.5, 0.5). It is (from, to)"),
         (lambda: MergeLayers("a", depth=3), BadInputError, "depth came as 3."),
         (lambda: MergeLayers("a", site="brain"), UnknownNameError, "Unknown site 'brain'. Known: block,"),

@@ -10,13 +10,24 @@ from typing import Any
 
 from stepscope.errors import BadInputError
 
-__all__ = ["named", "settle", "whole", "wholes"]
+__all__ = ["named", "settle", "truth", "whole", "wholes"]
 
 
 def settle(experiment: Any, **fields: Any) -> None:
     """Write fields of a frozen dataclass that nobody else holds yet: in their one spelling, or as a model has them."""
     for name, value in fields.items():
         object.__setattr__(experiment, name, value)
+
+
+def truth(name: str, value: Any) -> bool:
+    """True or false; no word stands for either, since "no" would be as true as "yes".
+
+    Raises:
+        BadInputError: If it is something else.
+    """
+    if not isinstance(value, bool):
+        raise _refused(name, value, "true and false")
+    return value
 
 
 def whole(name: str, value: Any, least: int) -> int:
@@ -48,7 +59,7 @@ def wholes(name: str, value: Any, least: int) -> tuple[int, ...]:
 
 def named(value: Any) -> tuple[str, ...]:
     """Several names, each once, in their order."""
-    parts = value.split(",") if isinstance(value, str) else value
+    parts = value.split(",") if isinstance(value, str) else value if isinstance(value, Iterable) else (value,)
     return tuple(dict.fromkeys(str(part).strip() for part in parts))
 
 

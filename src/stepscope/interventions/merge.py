@@ -47,7 +47,8 @@ class AbstractMerge(JsonForm, AbstractExchange):
     strength: float | int
 
     def __post_init__(self) -> None:
-        donors = (self.donors,) if isinstance(self.donors, str) else tuple(self.donors)
+        one = isinstance(self.donors, str) or not isinstance(self.donors, Iterable)
+        donors = (self.donors,) if one else tuple(self.donors)
         if not all(isinstance(donor, str) and donor.strip() for donor in donors) or len(set(donors)) < len(donors):
             raise BadInputError(
                 f"donors came as {list(donors)!r}. They are names of branches, each once. Give for example ['seed-1']."

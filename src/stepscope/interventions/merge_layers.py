@@ -65,7 +65,7 @@ class MergeLayers(AbstractMerge):
             self,
             depth=_checked_depth(self.depth),
             layers=sorted_indices("layers", self.layers),
-            scatter=None if self.scatter is None else whole_seed(self.scatter),
+            scatter=None if self.scatter is None else _checked_scatter(self.scatter),
         )
 
     @property
@@ -123,3 +123,12 @@ def _checked_depth(depth: Any) -> tuple[float, float]:
             "quarter of the layers."
         )
     return low, high
+
+
+def _checked_scatter(scatter: Any) -> int:
+    seed = whole_seed(scatter)
+    if seed < 0:
+        raise BadInputError(
+            f"scatter came as {seed}. It is a seed from 0 up, or None for the layers themselves. Give 0 for example."
+        )
+    return seed

@@ -25,7 +25,7 @@ from stepscope.errors import BadInputError, UnknownNameError
 from stepscope.executors import Finding, Job, Measured, Puzzle
 from stepscope.experiments.ensemble import ledger, measures, summary
 from stepscope.experiments.ensemble.variants import LAYERED, VARIANTS, branches_of, leads, pool_seeds
-from stepscope.experiments.option_values import named, settle, whole, wholes
+from stepscope.experiments.option_values import named, settle, truth, whole, wholes
 from stepscope.scope import Branch, Model
 
 __all__ = ["Ensemble"]
@@ -57,7 +57,7 @@ class Ensemble:
     look: int = 3
     merge_steps: Any = (0,)
     variants: Any = None
-    rule: bool = True
+    rule: Any = True
     draw: int = 0
     layered: bool = field(default=True, init=False)
 
@@ -70,6 +70,7 @@ class Ensemble:
             look=whole("look", self.look, 1),
             merge_steps=wholes("merge_steps", self.merge_steps, 0),
             variants=None if self.variants is None else named(self.variants),
+            rule=truth("rule", self.rule),
             draw=whole("draw", self.draw, 0),
         )
         if max(self.size, *self.counts) > pool:
