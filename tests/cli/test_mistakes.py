@@ -76,6 +76,8 @@ def mistake(capsys):
         (["record", KNOWS, "--image", "nowhere.png", "--prompt", " ", "--out", "{out}"], "prompt"),
         (["record", KNOWS, "--image", "nowhere.png", "--out", "{out}"], "prompt"),
         (["record", "nowhere/model", "--image", "x.png", "--prompt", "", "--out", "{out}"], "prompt"),
+        (["record", "nowhere/model", "--image", "x.png", "--prompt", "go", "--out", "{out}"], "x.png"),
+        (["generate", "nowhere/model", "--image", "x.png", "--prompt", "go", "--out", "{out}"], "x.png"),
         (["record", KNOWS, "--image", "x.png", "--prompt", "go", "--sample", "3", "--out", "{out}"], "--sample"),
         (["view", "nowhere"], "nowhere"),
     ],

@@ -34,9 +34,10 @@ def run(options: Namespace) -> None:
     started, options.seeds = time.time(), _seeds(options) or list(default_seeds(options.strategy))
     settings, strategy = settings_of(options), _strategy(options)
     puzzle = puzzles.from_task(options) if options.task else None
+    picture = None if options.task else puzzles.read_picture(options)
     reference = reference_of(options)
     model = reference.load()
-    puzzle = puzzle or puzzles.from_picture(options, model)
+    puzzle = puzzle or puzzles.from_picture(options, picture, model)
     asked = {**puzzle.asked, "experiment": "generate", **strategy, "verifier_file": _digest(options.verifier)}
     named = {**strategy, "verifier": _verifier(options.verifier)}
     recording = executors.Recording(reference, (puzzle.sample,), options.seeds, settings, puzzle.task, asked=asked)

@@ -15,7 +15,7 @@ from stepscope import tasks
 from stepscope.errors import BadInputError, UnknownNameError
 from stepscope.tasks import Sample, Task
 
-__all__ = ["Puzzle", "check_dials", "from_picture", "from_task", "load_task"]
+__all__ = ["Puzzle", "check_dials", "from_picture", "from_task", "load_task", "read_picture"]
 
 SPLIT = "test"
 
@@ -51,15 +51,22 @@ def from_task(options: Namespace) -> Puzzle:
     return Puzzle(draw_sample(task, seed, split, dials), task, asked)
 
 
-def from_picture(options: Namespace, model: Any) -> Puzzle:
-    """The user's own picture, brought to a size that the model takes, and what is asked of it.
+def read_picture(options: Namespace) -> Any:
+    """The user's own picture [Y, X, 3], read before a model is: a wrong path should not cost its loading.
 
     Raises:
         BadInputError: if the picture cannot be read.
     """
-    from stepscope.models import fit_image, read_image
+    from stepscope.models import read_image
 
-    pixels, said = read_image(options.image), ()
+    return read_image(options.image)
+
+
+def from_picture(options: Namespace, pixels: Any, model: Any) -> Puzzle:
+    """The user's own picture, brought to a size that the model takes, and what is asked of it."""
+    from stepscope.models import fit_image
+
+    said: tuple[str, ...] = ()
     codec = getattr(model.loaded.denoiser, "codec", None)
     if codec is not None:
         fitted = fit_image(pixels, codec.sizes, model.card.height * model.card.width)

@@ -19,9 +19,10 @@ def run(options: Namespace) -> None:
 
     settings = settings_of(options)
     puzzle = puzzles.from_task(options) if options.task else None
+    picture = None if options.task else puzzles.read_picture(options)
     reference = reference_of(options)
     model = reference.load()
-    carry_out(options, puzzle or puzzles.from_picture(options, model), model, reference, settings)
+    carry_out(options, puzzle or puzzles.from_picture(options, picture, model), model, reference, settings)
 
 
 def check_question(options: Namespace) -> None:
