@@ -174,6 +174,8 @@ def test_a_bias_of_seeds_is_found_where_there_is_one():
     assert found.verdict == "supported"
     assert judge("shared-seed-bias", free).verdict == "contradicted"
     assert judge("shared-seed-bias", biased[:1]).verdict == "not-tested"
+    unanswered = [planted((False,) * 8, (True,) * 8)] * 2
+    assert "no pairs of answered puzzles with two solutions came" in judge("shared-seed-bias", unanswered).why
 
 
 def test_the_surplus_by_counting_pairs():

@@ -31,7 +31,7 @@ _TWO = 2
 _KINDS = {
     "seed-ensemble-helps": "puzzles",
     "ensemble-stabilises": "puzzles with several groups of seeds",
-    "shared-seed-bias": "puzzles with two solutions",
+    "shared-seed-bias": "pairs of answered puzzles with two solutions",
 }
 
 
