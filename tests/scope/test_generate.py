@@ -98,14 +98,25 @@ def wan():
     return stepscope.load_model(pipeline("wan2.2"))
 
 
-@pytest.mark.parametrize(("merge", "keep"), [*((merge, 1) for merge in MERGES), ("block", 3), ("clean-estimate", 3)])
-def test_copies_of_one_seed_are_that_seed_bit_for_bit(wan, merge, keep):
-    alone = wan.denoise(TinySample(), num_steps=2, seed=5)
-    options = {"strategy": "ensemble", "seeds": (5, 5, 5), "merge": merge, "merge_steps": [0, 1], "keep": keep}
-    merged = generate(wan, TinySample(), num_steps=2, **options)
+@pytest.mark.parametrize(
+    ("merge", "keep", "solver"),
+    [
+        *((merge, 1, "euler") for merge in MERGES),
+        ("block", 3, "euler"),
+        ("clean-estimate", 3, "euler"),
+        ("latents", 1, "unipc"),
+        ("velocity", 1, "unipc"),
+        ("latents", 3, "unipc"),
+    ],
+)
+def test_copies_of_one_seed_are_that_seed_bit_for_bit(wan, merge, keep, solver):
+    run = {"num_steps": 4, "solver": solver}
+    alone = wan.denoise(TinySample(), seed=5, **run)
+    options = {"strategy": "ensemble", "seeds": (5, 5, 5), "merge": merge, "merge_steps": [0, 1, 2], "keep": keep}
+    merged = generate(wan, TinySample(), **run, **options)
     assert torch.equal(merged.trace.latents, alone.latents)
     assert torch.equal(merged.trace.clean_estimates, alone.clean_estimates)
-    other = generate(wan, TinySample(), num_steps=2, **{**options, "seeds": (5, 6, 7)})
+    other = generate(wan, TinySample(), **run, **{**options, "seeds": (5, 6, 7)})
     assert not torch.equal(other.trace.latents[-1], alone.latents[-1])
 
 

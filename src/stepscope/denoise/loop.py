@@ -14,7 +14,7 @@ from typing import Any
 
 from stepscope.denoise.denoiser import AbstractDenoiser, Prediction, SiteTap, Taps
 from stepscope.denoise.folds import Folds
-from stepscope.denoise.intervention import AbstractIntervention, View, no_codec
+from stepscope.denoise.intervention import AbstractExchange, AbstractIntervention, View, no_codec
 from stepscope.denoise.recorder import PairedRecorder, Recorder, RunInfo, StepEvent
 from stepscope.denoise.schedule import Grid
 from stepscope.denoise.solver import AbstractSolver
@@ -98,7 +98,8 @@ class Step:
     def edited(self, state: DenoisingState) -> DenoisingState:
         """The state with its latents edited, its solver told."""
         run, grid = self.run, self.run.grid
-        editors = [i for i in run.active(state.step) if "latents" in i.reaches]
+        active = [i for i in run.active(state.step) if not isinstance(i, AbstractExchange)]
+        editors = [i for i in active if "latents" in i.reaches]
         if not editors:
             return state
         unedited, latents = state.latents, state.latents

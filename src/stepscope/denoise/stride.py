@@ -137,10 +137,15 @@ class Stride:
         return replace(self.node, state=following, events=(*self.node.events, event))
 
     def _exchanged(self) -> DenoisingState:
-        latents = self.node.state.latents
+        """The state with latents that donors changed; copies of itself change nothing, and are no jump."""
+        state = self.node.state
+        latents = state.latents
         for exchange, donors in self.donors:
             latents = exchange.exchange_latents(latents, [donor.node.state.latents for donor in donors])
-        return replace(self.node.state, latents=latents)
+        if torch.equal(latents, state.latents):
+            return state
+        memory = self.run.solver.jump(state.solver_state, self.run.grid, state.step)
+        return replace(state, latents=latents, solver_state=memory)
 
     def _row(self, observers: Sequence[SiteTap], lent: Sequence[tuple[AbstractExchange, Sequence[Lent]]] = ()) -> Asked:
         inside = [i for i in self.run.interventions if i.reaches & _INSIDE and not isinstance(i, AbstractExchange)]
