@@ -74,7 +74,8 @@ def test_a_large_model_needs_no_network(said):
     [
         (["nonesuch"], "nonesuch"),
         (["denoiser.py:Mine"], "denoiser.py:Mine"),
-        (["{folder}", "--frames", "6"], "4n+1"),
+        (["{folder}", *SIZE, "--frames", "6"], "4n+1"),
+        (["{folder}", "--frames", "5"], "Resize it to 480x512"),
         (["{folder}", "--offload", "disk"], "disk"),
         (["{folder}", "--steps", "0"], "--steps came as 0"),
         (["{folder}", "--revision", "main"], "Only a hub id"),
